@@ -1,0 +1,1 @@
+"""The project: settings, root URLs, health; the only package that knows every app."""

@@ -1,0 +1,5 @@
+"""Template tags for the components of the interface."""
+
+from django import template
+
+register = template.Library()
