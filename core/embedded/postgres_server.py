@@ -28,6 +28,7 @@ from core.embedded.places import (
     open_var_dir,
     socket_dir,
 )
+from core.embedded.processes import end
 
 MAJOR_VERSION = 18
 ROLE = DATABASE = "headwater"
@@ -136,6 +137,7 @@ def _run(program: str, *arguments: str, identity: Identity, text: str = "") -> s
         text=True,
         errors="replace",
         cwd="/",
+        start_new_session=True,  # Ctrl-C is for us, not for a set-up half-way done
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         **identity.process_options(),
     )
@@ -242,19 +244,14 @@ def _end_leftovers(data: Path) -> None:
     """
     import psutil  # 15 ms, wanted only here
 
-    own = []
+    servers, backends = [], []
     for process in psutil.process_iter(["name"]):
         with contextlib.suppress(psutil.Error):
             if process.info["name"] == "postgres" and process.cwd() == str(data):
-                own.append(process)
-    for process in own:
-        with contextlib.suppress(psutil.Error):
-            # A child's title starts with "postgres: "; a server that has lost its socket is asked to stop in order.
-            process.kill() if process.cmdline()[0].startswith("postgres: ") else process.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(own, timeout=20)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=10)
+                is_backend = process.cmdline()[0].startswith("postgres: ")
+                (backends if is_backend else servers).append(process.pid)
+    end(servers, polite=signal.SIGINT, seconds=20)  # alive but out of reach, its socket is gone
+    end(backends, polite=signal.SIGKILL, seconds=10)
     for claim in (data / "postmaster.pid", *socket_dir(data).glob(".s.PGSQL.*")):
         claim.unlink(missing_ok=True)
 

@@ -24,6 +24,7 @@ from core.embedded.places import (
     open_var_dir,
     socket_dir,
 )
+from core.embedded.processes import end
 
 START_SECONDS = 60
 DATABASES = 64  # one each for parallel test workers
@@ -125,7 +126,12 @@ def _start(home: Path) -> None:
     configuration = home / "redis.conf"
     configuration.write_text("".join(f"{name} {json.dumps(str(value))}\n" for name, value in settings.items()))
     result = subprocess.run(
-        [program, str(configuration)], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        [program, str(configuration)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        start_new_session=True,
     )
     deadline = time.monotonic() + START_SECONDS
     while not result.returncode and time.monotonic() < deadline:
@@ -144,9 +150,4 @@ def _end_leftovers(home: Path) -> None:
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         process = psutil.Process(int((home / "redis.pid").read_text()))
         if process.name() in ("redis-server", "valkey-server") and process.cwd().startswith(str(home)):
-            process.terminate()
-            try:
-                process.wait(20)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(5)
+            end([process.pid], seconds=20)
