@@ -1,7 +1,7 @@
 """The PostgreSQL and Redis that run beside the code when the environment names no others.
 
-``database_url`` and ``redis_url`` answer in about a millisecond when the server runs, and start it when it does not:
-whoever asks first starts it, everybody else waits for that start. Nothing here imports Django.
+``database_url`` and ``redis_url`` answer in under a millisecond when the server runs, and start it when it
+does not: whoever asks first starts it, everybody else waits for that start. Nothing here imports Django.
 """
 
 from pathlib import Path
@@ -13,10 +13,10 @@ __all__ = ["database_url", "ensure_postgres", "ensure_redis", "redis_url"]
 
 
 def database_url(var_dir: Path) -> str:
-    """The URL of the embedded PostgreSQL of ``var_dir``, started if need be; EmbeddedServiceError if it cannot."""
+    """The URL of the embedded PostgreSQL of ``var_dir``, started if need be, or EmbeddedServiceError."""
     return ensure_postgres(var_dir)
 
 
 def redis_url(var_dir: Path) -> str:
-    """The URL of the embedded Redis of ``var_dir``, started if need be; EmbeddedServiceError if it cannot."""
+    """The URL of the embedded Redis of ``var_dir``, started if need be, or EmbeddedServiceError."""
     return ensure_redis(var_dir)

@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
-# sockaddr_un holds 108 bytes on Linux and 104 on macOS; the longest name we put in the directory is ".s.PGSQL.5432.lock".
+# A socket's path may have 107 bytes on Linux, 103 on macOS; the longest name in it is ".s.PGSQL.5432.lock".
 LONGEST_SOCKET_DIR = 80
 
 
@@ -41,11 +42,17 @@ def exclusive(var_dir: Path, name: str) -> Iterator[None]:
 
 
 def socket_dir(service_dir: Path) -> Path:
-    """The directory for a service's Unix socket: its own, or a short one when that path is too long for a socket."""
+    """The directory for a service's Unix socket: its own, or a short one when its path is too long."""
     if len(os.fsencode(service_dir)) <= LONGEST_SOCKET_DIR:
         return service_dir
     digest = hashlib.sha256(os.fsencode(service_dir)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"headwater-{os.getuid()}-{digest}"
+
+
+def drop_socket_dir(service_dir: Path) -> None:
+    """Remove the short directory of a service that has stopped; its own stays."""
+    if (short := socket_dir(service_dir)) != service_dir:
+        shutil.rmtree(short, ignore_errors=True)
 
 
 def make_private(directory: Path, owner: int, group: int) -> None:

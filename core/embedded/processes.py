@@ -18,7 +18,7 @@ def is_alive(pid: int) -> bool:
 
 
 def session_members(leader: int) -> list[int]:
-    """The living processes of the session that ``leader`` opened, the leader too, even when it is gone itself."""
+    """The living processes of the session that ``leader`` opened, also when it is gone itself."""
     import psutil
 
     members = []

