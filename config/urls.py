@@ -3,8 +3,12 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from config import health
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="leads:lead_list"), name="home"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("", include("workspaces.urls")),
     path("leads/", include("leads.urls")),
     path("audiences/", include("audiences.urls")),

