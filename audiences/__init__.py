@@ -1,0 +1,1 @@
+"""Audiences: sets of leads and the channels they require."""

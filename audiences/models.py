@@ -63,7 +63,9 @@ class Membership(models.Model):
     added_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["audience", "lead"], name="membership_once_per_audience")]
+        constraints = [
+            models.UniqueConstraint(fields=["audience", "lead"], name="membership_once_per_audience")
+        ]
         indexes = [models.Index(fields=["lead"], name="membership_by_lead")]
 
     def __str__(self) -> str:

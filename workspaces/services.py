@@ -16,9 +16,20 @@ def create_workspace(*, name: str, admin: User | None = None, timezone: str = "U
     return workspace
 
 
+def lock_workspace(*, workspace: Workspace) -> Workspace:
+    """Lock the workspace's row until the transaction ends, and return it as it is now.
+
+    Changes that must follow each other within a workspace (members, audiences, default channels) begin
+    with it, before they lock any lead. Rows may still be added to the workspace meanwhile.
+    """
+    return Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+
+
 def add_member(*, workspace: Workspace, user: User, role: str) -> Membership:
     """Make ``user`` a member with ``role``; an existing member keeps one row and gets the new role."""
-    membership, _ = Membership.objects.update_or_create(workspace=workspace, user=user, defaults={"role": role})
+    membership, _ = Membership.objects.update_or_create(
+        workspace=workspace, user=user, defaults={"role": role}
+    )
     return membership
 
 
