@@ -2,7 +2,9 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
+from billing.querysets import LedgerEntryQuerySet
 from core.channels import Channel
 from workspaces.models import User, Workspace
 
@@ -46,6 +48,8 @@ class Rate(models.Model):
     channel = models.CharField(max_length=16, choices=Channel.choices)
     # A provider's slug; "" is the channel's default rate.
     provider = models.CharField(max_length=60, blank=True, default="")
+    # How people call that provider; billing knows providers by slug only.
+    provider_name = models.CharField(max_length=80, blank=True, default="")
     credits = models.PositiveIntegerField()
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -91,13 +95,15 @@ class Budget(models.Model):
 class BudgetPeriod(models.Model):
     """One month of a budget, created when the first credit of that month is reserved.
 
-    ``hard_limit`` is the budget's limit when the period last changed, never below what is already
-    reserved and spent: a lowered limit stops new work and nothing else. Null means unlimited.
+    ``monthly_limit`` is what the budget asks for, ``hard_limit`` what is enforced: the greater of that and
+    of what is already reserved and spent, so a lowered limit stops new work and nothing else. It comes down
+    to the wish as holds give back. Null means unlimited. ``spent`` is net of refunds.
     """
 
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="budget_periods")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    monthly_limit = models.BigIntegerField(null=True, blank=True)
     hard_limit = models.BigIntegerField(null=True, blank=True)
     reserved = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
@@ -110,6 +116,11 @@ class BudgetPeriod(models.Model):
             models.CheckConstraint(
                 condition=Q(hard_limit__isnull=True) | Q(hard_limit__gte=F("reserved") + F("spent")),
                 name="budget_period_within_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(hard_limit__isnull=True, monthly_limit__isnull=True)
+                | Q(monthly_limit__gte=0, hard_limit__gte=F("monthly_limit")),
+                name="budget_period_limit_not_below_budget",
             ),
         ]
 
@@ -130,11 +141,13 @@ class Hold(models.Model):
         OPEN = "open", "Open"
         CLOSED = "closed", "Closed"
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="holds")
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="holds", db_index=False)
     period = models.ForeignKey(BudgetPeriod, on_delete=models.PROTECT, null=True, related_name="holds")
     # What the credits are for, e.g. "run-item:118"; the same purpose is the same hold.
     purpose = models.CharField(max_length=120)
     prices = models.JSONField()
+    # {"hunter": "Hunter"}: what the ledger calls the providers, frozen beside their prices.
+    provider_names = models.JSONField(default=dict, blank=True)
     reserved = models.BigIntegerField()
     captured = models.BigIntegerField(default=0)
     released = models.BigIntegerField(default=0)
@@ -142,8 +155,10 @@ class Hold(models.Model):
     # The lead it is for, as a number and a name: the ledger's rows never change, this label may be erased.
     subject_id = models.BigIntegerField(null=True, blank=True)
     subject_label = models.CharField(max_length=250, blank=True)
-    opened_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    opened_at = models.DateTimeField(auto_now_add=True)
+    opened_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -197,7 +212,9 @@ class LedgerEntry(models.Model):
         SPENT = "spent", "Spent"
         EXPIRED = "expired", "Expired"
 
-    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="ledger_entries")
+    workspace = models.ForeignKey(
+        Workspace, on_delete=models.PROTECT, related_name="ledger_entries", db_index=False
+    )
     kind = models.CharField(max_length=8, choices=Kind.choices)
     source = models.CharField(max_length=10, choices=Bucket.choices)
     target = models.CharField(max_length=10, choices=Bucket.choices)
@@ -205,13 +222,17 @@ class LedgerEntry(models.Model):
     # Same key, same fingerprint: the same move, told twice. Same key, other fingerprint: a conflict.
     key = models.CharField(max_length=160)
     fingerprint = models.CharField(max_length=64)
-    hold = models.ForeignKey(Hold, on_delete=models.PROTECT, null=True, related_name="entries")
+    hold = models.ForeignKey(
+        Hold, on_delete=models.PROTECT, null=True, related_name="entries", db_index=False
+    )
     refunds = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="refund")
     channel = models.CharField(max_length=16, blank=True)
     provider = models.CharField(max_length=60, blank=True)
     note = models.CharField(max_length=200, blank=True)
-    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = LedgerEntryQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -231,13 +252,34 @@ class LedgerEntry(models.Model):
                 | Q(kind="adjust", source="available", target="issuer"),
                 name="ledger_entry_move_is_legal",
             ),
+            models.CheckConstraint(
+                condition=~Q(kind="capture") | (Q(channel__in=Channel.values) & ~Q(provider="")),
+                name="ledger_entry_charge_names_its_source",
+            ),
         ]
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["workspace", "-id"], name="ledger_entry_newest_first"),
+            # Covers the running balance of a page: one index-only scan.
+            models.Index(
+                fields=["workspace", "-id"],
+                include=["source", "target", "amount"],
+                name="ledger_entry_newest_first",
+            ),
             models.Index(fields=["workspace", "kind", "-id"], name="ledger_entry_by_kind"),
             models.Index(fields=["hold"], name="ledger_entry_by_hold"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount}"
+
+    @property
+    def effect(self) -> int:
+        """What the move does to the balance (available and held together): holds and releases do nothing."""
+        owned = (self.Bucket.AVAILABLE, self.Bucket.HELD)
+        return self.amount * ((self.target in owned) - (self.source in owned))
+
+    @property
+    def provider_name(self) -> str:
+        """How people call the provider: as frozen on the hold, else its slug in capitals."""
+        names = self.hold.provider_names if self.hold_id else {}
+        return names.get(self.provider) or self.provider.replace("-", " ").replace("_", " ").title()
