@@ -124,9 +124,7 @@ class WaterfallVersion(models.Model):
     saved_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["waterfall", "number"], name="waterfall_version_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["waterfall", "number"], name="waterfall_version_once")]
         ordering = ["-number"]
 
     def __str__(self) -> str:
@@ -218,7 +216,8 @@ class RunItem(models.Model):
                 name="run_item_one_active_per_lead",
             ),
             models.CheckConstraint(
-                condition=~Q(state="running") | Q(lease_until__isnull=False), name="run_item_running_is_leased"
+                condition=~Q(state="running") | Q(lease_until__isnull=False),
+                name="run_item_running_is_leased",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["waiting", "admitted", "running"]) | Q(finished_at__isnull=False),
@@ -239,18 +238,20 @@ class ChannelEnrichment(models.Model):
     """One channel of one run item: its frozen order and how far it fell."""
 
     class State(models.TextChoices):
-        """pending is the only one that is not final."""
+        """pending is the only one that is not final; not_needed was filled by somebody else meanwhile."""
 
         PENDING = "pending", "Searching"
         FOUND = "found", "Found"
         NOT_FOUND = "not_found", "Not found"
         FAILED = "failed", "Failed"
+        STOPPED = "stopped", "Stopped"
+        NOT_NEEDED = "not_needed", "Already there"
 
     item = models.ForeignKey(RunItem, on_delete=models.CASCADE, related_name="channels")
     channel = models.CharField(max_length=16, choices=Channel.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     # The order when the run was started: [{"provider": 3, "slug": "hunter", "name": "Hunter",
-    # "skip": "" | why it is not asked}], top first.
+    # "skip": "" | why it is not asked, "skip_code": "" | a code}], top first.
     plan = models.JSONField()
     provider = models.ForeignKey(Provider, on_delete=models.PROTECT, null=True, related_name="+")
     contact_point = models.OneToOneField(
@@ -271,7 +272,8 @@ class ChannelEnrichment(models.Model):
                 name="channel_enrichment_charged_only_if_found",
             ),
             models.CheckConstraint(
-                condition=Q(credits=0) | Q(charge__isnull=False), name="channel_enrichment_credits_have_a_charge"
+                condition=Q(credits=0) | Q(charge__isnull=False),
+                name="channel_enrichment_credits_have_a_charge",
             ),
         ]
 
@@ -346,7 +348,7 @@ class Lookup(models.Model):
     # A code for machines and the sentence a rep reads.
     reason = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=300, blank=True)
-    # The refused value's normal form, so that the same answer is recognised again.
+    # The found or refused value's normal form, so that the same answer is recognised again.
     normalized = models.CharField(max_length=500, blank=True)
     credits = models.PositiveIntegerField(default=0)
     latency_ms = models.PositiveIntegerField(null=True, blank=True)

@@ -1,0 +1,33 @@
+"""Runs one RQ worker on the enrichment queue."""
+
+import os
+import signal
+from types import FrameType
+
+import django_rq
+from django.core.management.base import BaseCommand
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from enrichment.jobs import QUEUE, STOP_SIGNAL
+
+
+class EnrichmentWorker(Worker):
+    """An RQ worker that passes a stop on to the job it runs, so that leases go back instead of running out."""
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """First SIGINT or SIGTERM: finish what is under way, take nothing new."""
+        if self.horse_pid:
+            os.kill(self.horse_pid, STOP_SIGNAL)
+        super().request_stop(signum, frame)
+
+
+class Command(BaseCommand):
+    help = "Run one worker on the enrichment queue. Stop it with SIGTERM; work under way is recorded first."
+
+    def handle(self, *args: object, **options: object) -> None:
+        # Inherited by the job's process: a stop that comes before the job listens must not kill it.
+        signal.signal(STOP_SIGNAL, signal.SIG_IGN)
+        queue = django_rq.get_queue(QUEUE)
+        worker = EnrichmentWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+        worker.work(with_scheduler=False, logging_level="WARNING")
