@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run serve install install-dev test lint bench services stop status lock clean
+.PHONY: help run serve install install-dev test lint bench services stop status backup lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,11 @@ stop: ## Stop whatever of this project still runs
 
 status: $(VENV)/.installed ## Say what runs
 	@$(PY) -m core.embedded status
+
+backup: $(VENV)/.installed ## Write a dump of the database into var/backups
+	@$(PY) -m core.embedded exec -- sh -c 'umask 077; mkdir -p "$${VAR_DIR:-var}/backups"; \
+	  file="$${VAR_DIR:-var}/backups/$$(date -u +%Y%m%dT%H%M%SZ).dump"; \
+	  pg_dump --format=custom --no-owner --file "$$file" "$$DATABASE_URL" && echo "$$file"'
 
 COMPILE := $(VENV)/bin/pip-compile -q --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: $(VENV)/.installed-dev ## Compile requirements*.in into pinned requirements*.txt (ARGS=--upgrade for newer ones)

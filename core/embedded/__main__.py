@@ -19,6 +19,7 @@ from core.embedded import database_url, redis_url
 from core.embedded.holding import SERVICES, Holding, stop_services
 from core.embedded.local_secrets import ensure_secrets
 from core.embedded.places import PROJECT_DIR, EmbeddedServiceError, default_var_dir, open_var_dir
+from core.embedded.postgres_server import programs
 from core.embedded.processes import is_alive, wait_until
 from core.embedded.supervisor import Supervisor, read_procfile
 
@@ -203,9 +204,9 @@ def run_command(var_dir: Path, argv: list[str]) -> int:
     """Run a command with the services up; its exit code. Signals go to the command, we only wait for it."""
     if not argv:
         raise EmbeddedServiceError("exec needs a command to run.")
-    if "DATABASE_URL" in os.environ and "REDIS_URL" in os.environ:
-        os.execvp(argv[0], argv)
     ensure_secrets(var_dir)
+    if not os.environ.get("DATABASE_URL"):  # psql and pg_dump of the server's own version
+        os.environ["PATH"] = os.pathsep.join([str(programs()), os.environ.get("PATH", os.defpath)])
     holding = Holding(var_dir)
     child: subprocess.Popen[bytes] | None = None
 

