@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from enrichment.engine.leases import MAX_CRASHES, expire_leases
 from enrichment.engine.verify import check_ledgers
 from enrichment.jobs import QUEUE, wake_workers
-from enrichment.models import RunItem, ScheduledTask
+from enrichment.models import RunItem
 from enrichment.services.runs import close_unclaimed
 from leads import services as lead_services
 from leads.models import LeadEvent
