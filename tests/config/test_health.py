@@ -1,7 +1,5 @@
 """/healthz says the process is up; /readyz names the part that is missing, and no secret."""
 
-import time
-
 import pytest
 import redis
 from django.conf import settings
@@ -33,7 +31,7 @@ def worker(broker):
 @pytest.fixture
 def scheduler(broker):
     """A scheduler that went round just now."""
-    broker.set(SCHEDULER_HEARTBEAT, time.time())
+    broker.set(SCHEDULER_HEARTBEAT, 1, ex=30)
 
 
 def test_the_process_is_healthy_without_asking_the_database(client, django_assert_num_queries):
@@ -63,10 +61,7 @@ def test_a_worker_that_no_longer_renews_its_registration_does_not_count(client, 
     assert client.get("/readyz").json()["parts"]["workers"] == "none running"
 
 
-@pytest.mark.parametrize("heartbeat", [None, 0, time.time() - 3600, "junk"])
-def test_a_scheduler_that_has_stopped_is_named(client, broker, worker, heartbeat):
-    if heartbeat is not None:
-        broker.set(SCHEDULER_HEARTBEAT, heartbeat)
+def test_a_scheduler_that_has_stopped_is_named(client, worker):
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["parts"]["scheduler"] == "not running"
