@@ -7,6 +7,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from core.channels import ALL_CHANNELS, Channel, channels_in
+from core.encryption import EncryptedJSONField
 from leads.querysets import ContactPointQuerySet, LeadEventQuerySet, LeadQuerySet
 from workspaces.models import User, Workspace
 
@@ -44,8 +45,17 @@ class Lead(models.Model):
     present_channels = models.PositiveSmallIntegerField(default=0)
     enrichment_status = models.GeneratedField(
         expression=Case(
-            When(Q(required_channels=F("required_channels").bitand(F("present_channels"))), then=Value("full")),
-            When(Q(required_channels=F("required_channels").bitand(Value(ALL_CHANNELS) - F("present_channels"))), then=Value("empty")),
+            When(
+                Q(required_channels=F("required_channels").bitand(F("present_channels"))), then=Value("full")
+            ),
+            When(
+                Q(
+                    required_channels=F("required_channels").bitand(
+                        Value(ALL_CHANNELS) - F("present_channels")
+                    )
+                ),
+                then=Value("empty"),
+            ),
             default=Value("partial"),
         ),
         output_field=models.CharField(max_length=8, choices=Status.choices),
@@ -60,9 +70,15 @@ class Lead(models.Model):
     # Lower-case, accents folded: what the search box looks through.
     search_text = models.TextField(blank=True)
     search_vector = models.GeneratedField(
-        expression=SearchVector("search_text", config="simple"), output_field=SearchVectorField(), db_persist=True
+        expression=SearchVector("search_text", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
     )
     source = models.CharField(max_length=40, blank=True)
+    # The latest file this lead came in or was named in.
+    last_import = models.ForeignKey(
+        "LeadImport", on_delete=models.SET_NULL, null=True, blank=True, related_name="leads"
+    )
     enriched_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -87,7 +103,9 @@ class Lead(models.Model):
             models.Index(fields=["workspace", "priority", "id"], name="lead_by_priority"),
             models.Index(fields=["workspace", "full_name", "id"], name="lead_by_name"),
             models.Index(fields=["workspace", "company_name", "id"], name="lead_by_company"),
-            models.Index(F("workspace"), F("enriched_at").desc(nulls_last=True), F("id"), name="lead_by_enriched"),
+            models.Index(
+                F("workspace"), F("enriched_at").desc(nulls_last=True), F("id"), name="lead_by_enriched"
+            ),
             models.Index(fields=["workspace", "enrichment_status", "priority", "id"], name="lead_by_status"),
             GinIndex(fields=["search_vector"], name="lead_search"),
         ]
@@ -147,9 +165,7 @@ class ContactPoint(models.Model):
     source = models.CharField(max_length=60)
     source_name = models.CharField(max_length=80)
     confidence = models.PositiveSmallIntegerField(null=True, blank=True)
-    verification = models.CharField(
-        max_length=10, choices=Verification.choices, default=Verification.UNKNOWN
-    )
+    verification = models.CharField(max_length=10, choices=Verification.choices, default=Verification.UNKNOWN)
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE)
     enriched_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -206,6 +222,8 @@ class Suppression(models.Model):
         DOMAIN = "domain", "Company domain"
         PHONE = "phone", "Phone"
         LINKEDIN = "linkedin", "LinkedIn URL"
+        # Only for people of whom nothing but a name and a company is known.
+        PERSON = "person", "Name at a company"
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="suppressions")
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -222,19 +240,39 @@ class Suppression(models.Model):
         return f"{self.kind} suppression"
 
 
+class SuppressionKey(models.Model):
+    """The secret that a workspace's suppression hashes are made with.
+
+    It is made once and stored encrypted, so that changing FIELD_ENCRYPTION_KEYS re-encrypts it like every
+    other secret and no suppression is lost; hashes made from an encryption key itself would be.
+    """
+
+    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, related_name="+")
+    key = EncryptedJSONField()
+
+    def __str__(self) -> str:
+        return f"suppression key of workspace {self.workspace_id}"
+
+
 class LeadImport(models.Model):
     """One uploaded file: what came in, what was updated, which rows were refused and why."""
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="lead_imports")
     file_name = models.CharField(max_length=200)
-    # Of the file's bytes and the chosen audience: the same upload sent twice is one import.
+    # Made by the server with the form: the same form sent twice is one import; another file with it is refused.
     idempotency_key = models.UUIDField()
+    fingerprint = models.CharField(max_length=64, default="", blank=True)
+    columns = models.JSONField(default=list)
+    ignored_columns = models.JSONField(default=list)
     created_count = models.PositiveIntegerField(default=0)
     updated_count = models.PositiveIntegerField(default=0)
     unchanged_count = models.PositiveIntegerField(default=0)
-    # [{"line": 12, "reason": "…", "row": "first cells"}], at most the first 200.
+    # [{"line": 12, "reason": "…", "row": ["first cell", …]}], at most the first 1,000.
     refused_rows = models.JSONField(default=list)
     refused_count = models.PositiveIntegerField(default=0)
+    # [{"line": 12, "reason": "…"}], at most the first 1,000: values left out of rows that were kept.
+    warnings = models.JSONField(default=list)
+    warning_count = models.PositiveIntegerField(default=0)
     imported_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
