@@ -111,7 +111,9 @@ class BudgetPeriod(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["workspace", "starts_at"], name="budget_period_once"),
-            models.CheckConstraint(condition=Q(reserved__gte=0, spent__gte=0), name="budget_period_not_negative"),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0, spent__gte=0), name="budget_period_not_negative"
+            ),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="budget_period_has_length"),
             models.CheckConstraint(
                 condition=Q(hard_limit__isnull=True) | Q(hard_limit__gte=F("reserved") + F("spent")),
@@ -155,9 +157,7 @@ class Hold(models.Model):
     # The lead it is for, as a number and a name: the ledger's rows never change, this label may be erased.
     subject_id = models.BigIntegerField(null=True, blank=True)
     subject_label = models.CharField(max_length=250, blank=True)
-    opened_by = models.ForeignKey(
-        User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
-    )
+    opened_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True, blank=True)
 
@@ -190,7 +190,7 @@ class Hold(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """One immutable move of credits from one bucket to another; UPDATE and DELETE are refused by a trigger."""
+    """One immutable move of credits between two buckets; a trigger refuses UPDATE and DELETE."""
 
     class Kind(models.TextChoices):
         """Why credits moved."""

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 if TYPE_CHECKING:
-    from billing.models import LedgerEntry
     from workspaces.models import Workspace
 
 # Moves between "available" and "held": nothing is charged, so they show on request only.
 INTERNAL_KINDS = ("reserve", "release")
 
 
-class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
+class LedgerEntryQuerySet(models.QuerySet):
     """Ledger entries."""
 
     def of(self, workspace: "Workspace") -> "LedgerEntryQuerySet":
