@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from urllib.parse import urlencode
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -33,7 +34,7 @@ def role_required(role: Membership.Role) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                return _to_login(request)
+                return to_login(request)
             membership = request.membership
             if membership is None or membership.role not in AT_LEAST[role]:
                 raise PermissionDenied("Your role does not allow this. Ask an admin of the workspace.")
@@ -50,9 +51,27 @@ rep_required = role_required(Role.REP)
 admin_required = role_required(Role.ADMIN)
 
 
-def _to_login(request: HttpRequest) -> HttpResponseBase:
-    if request.headers.get("HX-Request"):
-        response = HttpResponse(status=204)
-        response["HX-Redirect"] = reverse("workspaces:login")
-        return response
-    return redirect_to_login(request.get_full_path())
+def signed_in_required(view: View) -> View:
+    """Let in everyone who is signed in, also without a workspace: for what concerns only the person."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return to_login(request)
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def to_login(request: HttpRequest) -> HttpResponseBase:
+    """To the login page, and afterwards back to the page the person sees now.
+
+    A fragment's request (a poll whose session ended) must not put a login form inside the page: htmx is
+    told to leave for it, and comes back to the page rather than to the fragment.
+    """
+    if not request.htmx:
+        return redirect_to_login(request.get_full_path())
+    page = request.htmx.current_url_abs_path
+    response = HttpResponse(status=204)
+    response["HX-Redirect"] = reverse("workspaces:login") + (f"?{urlencode({'next': page})}" if page else "")
+    return response

@@ -1,4 +1,4 @@
-"""Gives every request its workspace: the one chosen in this session, else the viewer's first."""
+"""Gives every request its workspace, and keeps what views answer out of every cache."""
 
 from collections.abc import Callable
 
@@ -13,8 +13,9 @@ SESSION_KEY = "workspace_id"
 class WorkspaceMiddleware:
     """Sets ``request.memberships``, ``request.membership`` and ``request.workspace`` before a view runs.
 
-    Read afresh for each request, so a changed or removed role acts at once. Static files and health
-    checks never reach a view of ours that needs it, and cost no query: nothing is read for anonymous people.
+    The workspace is the one chosen in this session, else the viewer's first. Read afresh for each request,
+    so a changed or removed role acts at once. Static files and health checks never reach a view of ours
+    that needs it, and cost no query: nothing is read for anonymous people.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -35,3 +36,19 @@ class WorkspaceMiddleware:
         if request.memberships:
             request.membership = request.memberships[0]
             request.workspace = request.membership.workspace
+
+
+class NoStoreMiddleware:
+    """Pages hold people's contact data: no browser or proxy keeps a copy, unless the view said how.
+
+    Static files are answered further out and stay cacheable.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Add the header to every answer that has none."""
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store, private")
+        return response

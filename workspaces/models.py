@@ -3,8 +3,10 @@
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Exists, ExpressionWrapper, OuterRef, Q, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
 
 from core.channels import ALL_CHANNELS, Channel, channels_in, mask_of
 
@@ -91,6 +93,24 @@ class Workspace(models.Model):
         return channels_in(self.default_channels)
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Reads of memberships."""
+
+    def with_people(self) -> "MembershipQuerySet":
+        """By name, each with its person and whether a new password link may be made for them.
+
+        Such a link makes its holder that person, so only for someone who has no password and is in no
+        other workspace (``services.renew_password_link`` decides; this is for what the page offers).
+        """
+        elsewhere = Membership.objects.filter(user=OuterRef("user")).exclude(pk=OuterRef("pk"))
+        no_password = Q(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
+        return (
+            self.select_related("user")
+            .annotate(may_get_link=ExpressionWrapper(no_password & ~Exists(elsewhere), models.BooleanField()))
+            .order_by(Lower(Coalesce(NullIf("user__name", Value("")), "user__email")), "pk")
+        )
+
+
 class Membership(models.Model):
     """A person's role in a workspace."""
 
@@ -105,6 +125,8 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.REP)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -128,6 +150,21 @@ class Membership(models.Model):
         return self.role in (self.Role.ADMIN, self.Role.REP)
 
 
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads of the audit log."""
+
+    def in_workspace(self, workspace: Workspace) -> "AuditEventQuerySet":
+        """Only this workspace's events."""
+        return self.filter(workspace=workspace)
+
+    def older_than(self, cursor: str) -> "AuditEventQuerySet":
+        """Newest first, from below the event with this id; anything but an id means from the top."""
+        events = self.order_by("-id")
+        if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
+            events = events.filter(pk__lt=int(cursor))
+        return events
+
+
 class AuditEvent(models.Model):
     """Who changed what, for admins to read; ``action`` is dotted and in the past tense."""
 
@@ -138,9 +175,25 @@ class AuditEvent(models.Model):
     details = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = AuditEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["workspace", "-id"], name="audit_newest_first")]
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_label}"
+
+    @property
+    def words(self) -> str:
+        """The action as a person says it: "member.role_changed" is "Member role changed"."""
+        return self.action.replace(".", " ").replace("_", " ").capitalize()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The details as words and values, without row numbers."""
+        return [
+            (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            for name, value in self.details.items()
+            if name != "audience"
+        ]

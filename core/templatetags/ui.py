@@ -55,6 +55,7 @@ NAVIGATION = [
         [
             ("billing:overview", "Billing", "credit-card", True),
             ("workspaces:member_list", "Members", "user-cog", True),
+            ("workspaces:audit_log", "Audit log", "scroll-text", True),
         ],
     ),
 ]
