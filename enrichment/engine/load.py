@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from enrichment.adapters.base import Answer, LeadQuery
 from enrichment.engine.fall import Fall, Finding, Result, Step
-from enrichment.engine.judging import LeadJudge, mark_taken
+from enrichment.engine.judging import LASTING_REFUSALS, LeadJudge, mark_taken
 from enrichment.engine.leases import Lease
 from enrichment.engine.plan import build_query
 from enrichment.models import ChannelEnrichment, Lookup, Provider, Run, RunItem, VendorCall
@@ -162,9 +162,9 @@ def _grouped(rows: Iterable[Any], key: str) -> dict[int, list[Any]]:
 
 
 def _refused(leads: Sequence[Lead]) -> dict[int, set[tuple[str, str]]]:
-    """Values already judged unusable for these leads: {lead id: {(channel, normalized)}}."""
+    """Values refused for good for these leads: {lead id: {(channel, normalized)}}."""
     refused: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    rows = Lookup.objects.filter(lead__in=leads, result=Result.UNUSABLE).exclude(normalized="")
+    rows = Lookup.objects.filter(lead__in=leads, result=Result.UNUSABLE, reason__in=LASTING_REFUSALS)
     for lead_id, channel, normalized in rows.values_list("lead_id", "channel", "normalized"):
         refused[lead_id].add((channel, normalized))
     return refused

@@ -4,12 +4,11 @@ Lock order, the same everywhere: run items by id, leads by id, contact points, r
 """
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from billing import services as billing
@@ -20,11 +19,6 @@ from enrichment.models import ChannelEnrichment, Lookup, Provider, RunItem
 from enrichment.services.runs import finish_runs
 from leads import services as lead_services
 from leads.models import ContactPoint, Lead
-
-logger = logging.getLogger(__name__)
-
-ATTEMPTS = 4
-RETRYABLE = {"40001", "40P01"}
 
 CALLS_DONE = """
 UPDATE enrichment_vendorcall AS call
@@ -102,18 +96,9 @@ def write_progress(batch: Sequence[Progress], providers: dict[int, Provider]) ->
     Atomic: a found value, its charge and its channel's state stand together or not at all. Doing it
     twice changes nothing. Deadlocks and serialization failures are tried again.
     """
-    for attempt in range(ATTEMPTS):
-        try:
-            with transaction.atomic():
-                lost, endings = _write(batch, providers)
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", "") not in RETRYABLE or attempt == ATTEMPTS - 1:
-                raise
-            logger.info("Settling again after a conflict: %s", error)
-        else:
-            _remember(batch, endings)
-            return lost
-    raise AssertionError("unreachable")
+    lost, endings = billing.run_in_transaction(lambda: _write(batch, providers))
+    _remember(batch, endings)
+    return lost
 
 
 def _remember(batch: Sequence[Progress], endings: list["_Ending"]) -> None:

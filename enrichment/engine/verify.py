@@ -2,10 +2,10 @@
 
 import logging
 
-from billing.services import Fault
 from django.db import connection
 
 from billing import services as billing
+from billing.services import Fault
 
 logger = logging.getLogger(__name__)
 

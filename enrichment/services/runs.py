@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from billing import services as billing
-from billing.models import CreditAccount
+from billing.exceptions import AccountFrozen, InsufficientCredits, OverBudget
 from core.channels import Channel
 from enrichment.engine.plan import RECENT_MISS, Orders, Planner, PlanStep
 from enrichment.exceptions import (
@@ -89,10 +89,14 @@ def start_enrichment(
         return repeated, False
     if (active := active_item(lead)) is not None:
         return active, False
+
+    def start() -> RunItem:
+        item = _insert_item(lead, user, idempotency_key, ask_again)
+        _admit(item, user, quoted, ask_again)
+        return item
+
     try:
-        with transaction.atomic():
-            item = _insert_item(lead, user, idempotency_key, ask_again)
-            _admit(item, user, quoted, ask_again)
+        item = billing.run_in_transaction(start)
     except IntegrityError:
         # Another click was faster by a moment; its run is the answer to this one too.
         winner = _started_with(lead, idempotency_key) or active_item(lead)
@@ -104,7 +108,8 @@ def start_enrichment(
 
 def stop_enrichment(*, item: RunItem, user: User | None) -> None:
     """Stop a run: calls under way finish and are charged, everything else is released. Repeats do nothing."""
-    with transaction.atomic():
+
+    def stop() -> None:
         in_line = list(
             RunItem.objects.select_for_update()
             .filter(run_id=item.run_id, state__in=(RunItem.State.WAITING, RunItem.State.ADMITTED))
@@ -127,6 +132,8 @@ def stop_enrichment(*, item: RunItem, user: User | None) -> None:
                 )
             ]
         )
+
+    billing.run_in_transaction(stop)
 
 
 def close_unclaimed(items: list[RunItem], state: str, failure: str = "") -> None:
@@ -245,7 +252,7 @@ def _admit(item: RunItem, user: User | None, quoted: int, ask_again: bool) -> No
 
 
 def _prices(lead: Lead, orders: Orders) -> dict[str, dict[str, int]]:
-    """Today's price of every provider that would be asked, by channel; channels nobody is asked for are left out."""
+    """Today's price of every provider that would be asked; channels nobody is asked for are left out."""
     asked = {
         channel: [step.slug for step in steps if not step.skip]
         for channel, steps in orders.items()
@@ -255,17 +262,12 @@ def _prices(lead: Lead, orders: Orders) -> dict[str, dict[str, int]]:
 
 
 def _funds_problem(lead: Lead, worst_case: int) -> tuple[str, int]:
-    account = CreditAccount.objects.filter(workspace_id=lead.workspace_id).first() or CreditAccount()
-    if account.frozen_reason:
+    """What stands between the account and this worst case, and by how many credits."""
+    refusal = billing.room_for_holds(workspace=lead.workspace).refusal(worst_case)
+    if isinstance(refusal, AccountFrozen):
         return "frozen", 0
-    if worst_case > account.available:
-        return "insufficient_credits", worst_case - account.available
-    period = billing.current_period(workspace=lead.workspace, now=timezone.now())
-    left = (
-        None
-        if period is None or period.hard_limit is None
-        else period.hard_limit - period.reserved - period.spent
-    )
-    if left is not None and worst_case > left:
-        return "over_budget", worst_case - left
+    if isinstance(refusal, InsufficientCredits):
+        return "insufficient_credits", refusal.shortfall
+    if isinstance(refusal, OverBudget):
+        return "over_budget", refusal.shortfall
     return "", 0
