@@ -41,6 +41,12 @@ function close(push = true) {
   (linkOf(lead) ?? document.querySelector("#main h1"))?.focus({ preventScroll: false });
 }
 
+// A link that htmx serves still opens in a new tab when it is asked to.
+document.addEventListener("click", (event) => {
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button;
+  if (elsewhere && event.target.closest("a[hx-get]")) event.stopImmediatePropagation();
+}, true);
+
 document.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-panel-close]");
   if (closer && list()) {
@@ -58,7 +64,8 @@ document.addEventListener("pointerdown", () => { byKeyboard = false; }, true);
 
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   const open = panel();
-  if (!open || !detail.target?.matches?.("#lead-panel, aside.panel")) return settle();
+  if (detail.target?.id === "lead-table") return close(false); // another list: its address names no lead
+  if (!open || detail.target?.id !== "lead-panel") return settle();
   document.title = open.dataset.title;
   settle();
   if (byKeyboard || overlay.matches) open.querySelector("h2")?.focus({ preventScroll: true });

@@ -24,7 +24,7 @@ function go(letter) {
 }
 
 function copyChannel(digit) {
-  const button = document.querySelector(`aside.panel [data-channel="${CHANNELS[digit]}"] [data-copy]`);
+  const button = document.querySelector(`#chan-${CHANNELS[digit]} [data-copy]`);
   if (button) copyFrom(button);
   return Boolean(button);
 }
