@@ -1,0 +1,584 @@
+"""What the lead panel shows of enrichment: plain values for the templates, read in a handful of queries."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from django.utils import timezone
+
+from core.channels import Channel, channels_in, mask_of
+from enrichment.models import ChannelEnrichment, Lookup, RunItem, VendorCall
+from enrichment.services.runs import Preview, preview_enrichment
+from leads.models import ContactPoint, Lead, LeadEvent
+
+# The panel's own order: what reaches a person first, then the rest.
+PANEL_ORDER = (Channel.WORK_EMAIL, Channel.PHONE, Channel.LINKEDIN_URL, Channel.PERSONAL_EMAIL)
+LOOKUPS_READ = 500
+EVENTS_READ = 200
+HISTORY_SHOWN = 10
+
+# How each result reads in the middle of a line: "Hunter: no match".
+RESULT_WORDS = {
+    Lookup.Result.FOUND: "found",
+    Lookup.Result.NOT_FOUND: "no match",
+    Lookup.Result.UNUSABLE: "answered, not usable",
+    Lookup.Result.ERROR: "could not answer",
+    Lookup.Result.SKIPPED: "not asked",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A short judgement with its icon; ``kind`` is "ok", "warn", "bad" or "plain"."""
+
+    kind: str
+    icon: str
+    text: str
+
+
+VERIFICATION_MARKS = {
+    ContactPoint.Verification.VALID: Mark("ok", "badge-check", "Verified"),
+    ContactPoint.Verification.CATCH_ALL: Mark("warn", "circle-alert", "Catch-all domain"),
+    ContactPoint.Verification.RISKY: Mark("warn", "triangle-alert", "Risky"),
+    ContactPoint.Verification.INVALID: Mark("bad", "circle-slash", "Invalid"),
+    ContactPoint.Verification.UNKNOWN: Mark("plain", "circle-dashed", "Not verified"),
+}
+
+
+@dataclass(frozen=True)
+class StepChip:
+    """One provider in a search under way; ``state`` is "miss", "err" or "now"."""
+
+    name: str
+    state: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """One channel of the detailed profile."""
+
+    channel: str
+    label: str
+    required: bool
+    point: ContactPoint | None = None
+    shown_value: str = ""
+    href: str = ""
+    mark: Mark | None = None
+    text: str = ""
+    searching: bool = False
+    chips: tuple[StepChip, ...] = ()
+    more: int = 0
+    retired: ContactPoint | None = None
+    earlier: tuple[ContactPoint, ...] = ()
+
+    @property
+    def copy_label(self) -> str:
+        """What the copy button is called."""
+        return f"Copy {self.label if self.label.startswith('LinkedIn') else self.label.lower()}"
+
+
+@dataclass(frozen=True)
+class AskedProvider:
+    """One line under a missing channel: who, and what was said. ``state`` is a ``Lookup.Result`` or "will_ask"."""
+
+    name: str
+    state: str
+    text: str
+    at: datetime | None = None
+
+    @property
+    def icon(self) -> str:
+        """The icon that repeats the state."""
+        return _ASKED_ICONS.get(self.state, "minus")
+
+
+_ASKED_ICONS = {
+    Lookup.Result.FOUND: "check",
+    Lookup.Result.NOT_FOUND: "x",
+    Lookup.Result.UNUSABLE: "circle-slash",
+    Lookup.Result.ERROR: "triangle-alert",
+    "will_ask": "circle-dashed",
+}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A missing required channel, and why it is missing."""
+
+    channel: str
+    label: str
+    summary: str
+    providers: tuple[AskedProvider, ...]
+
+
+@dataclass(frozen=True)
+class RunBox:
+    """An enrichment under way. ``done`` of ``possible`` providers have answered."""
+
+    item: RunItem
+    title: str
+    line: str
+    waiting: bool
+    done: int
+    possible: int
+    spent: int
+    at_most: int
+    settled_mask: int
+
+    @property
+    def progress_words(self) -> str:
+        """The bar as a sentence."""
+        return f"{self.done} of {self.possible} providers have answered"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What can be done about the missing channels now; ``again`` asks also those that missed lately."""
+
+    preview: Preview
+    again: Preview | None
+    idempotency_key: uuid.UUID
+
+    @property
+    def offer(self) -> Preview:
+        """The preview that the button would start."""
+        return self.again or self.preview
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One line of the history; ``tone`` picks the icon's colour, ``credits`` is negative for a refund."""
+
+    at: datetime
+    icon: str
+    strong: str
+    rest: str = ""
+    credits: int = 0
+    found: bool = False
+
+    @property
+    def refund(self) -> int:
+        """Credits that came back, as a positive number."""
+        return max(0, -self.credits)
+
+
+@dataclass
+class LeadRecord:
+    """A lead with everything known about its enrichment, each part read once and only when needed."""
+
+    lead: Lead
+
+    @cached_property
+    def points(self) -> list[ContactPoint]:
+        """Contact points in every state, newest first, with what was charged and refunded for them."""
+        rows = self.lead.contact_points.select_related("channel_enrichment__charge__refund")
+        return list(rows.order_by("-enriched_at", "-id"))
+
+    @cached_property
+    def latest_item(self) -> RunItem | None:
+        """The newest run item, if the lead was ever enriched."""
+        rows = RunItem.objects.filter(lead=self.lead, workspace_id=self.lead.workspace_id)
+        return rows.select_related("run", "hold").order_by("-id").first()
+
+    @cached_property
+    def active_item(self) -> RunItem | None:
+        """The item under way, if any."""
+        item = self.latest_item
+        return item if item is not None and item.state in RunItem.ACTIVE else None
+
+    @cached_property
+    def enrichments(self) -> dict[str, ChannelEnrichment]:
+        """The channels of the item under way."""
+        if self.active_item is None:
+            return {}
+        rows = ChannelEnrichment.objects.filter(item=self.active_item).select_related("provider")
+        return {row.channel: row for row in rows}
+
+    @cached_property
+    def open_calls(self) -> dict[int, VendorCall]:
+        """The item's last call to each provider that has not ended it: being asked now, or waiting."""
+        if self.active_item is None:
+            return {}
+        rows = VendorCall.objects.filter(item=self.active_item).order_by("attempt", "id")
+        return {row.provider_id: row for row in rows}
+
+    @cached_property
+    def lookups(self) -> list[Lookup]:
+        """What providers answered about the lead, newest first."""
+        rows = Lookup.objects.filter(lead=self.lead, workspace_id=self.lead.workspace_id)
+        return list(rows.select_related("provider").order_by("-id")[:LOOKUPS_READ])
+
+    @cached_property
+    def events(self) -> list[LeadEvent]:
+        """The timeline's own lines, newest first."""
+        return list(self.lead.events.newest_first().select_related("actor")[:EVENTS_READ])
+
+    def last_round(self, channel: str) -> list[Lookup]:
+        """What the newest run that got to ``channel`` heard, in the order of asking."""
+        rows = [row for row in self.lookups if row.channel == channel]
+        latest = max((row.item_id for row in rows), default=None)
+        return [row for row in reversed(rows) if row.item_id == latest]
+
+    @property
+    def spent(self) -> int:
+        """Credits paid for this lead in all, refunds taken off."""
+        return sum(row.credits for row in self.lookups) - sum(entry.amount for entry in self.refunds)
+
+    @cached_property
+    def refunds(self) -> list:
+        """The refunds of this lead's charges, newest first."""
+        found = []
+        for point in self.points:
+            enrichment = getattr(point, "channel_enrichment", None)
+            refund = getattr(enrichment.charge, "refund", None) if enrichment and enrichment.charge else None
+            if refund is not None:
+                found.append(refund)
+        return sorted(found, key=lambda entry: entry.pk, reverse=True)
+
+
+def channel_rows(record: LeadRecord) -> list[ChannelRow]:
+    """The detailed profile: required channels first."""
+    order = sorted(PANEL_ORDER, key=lambda channel: not record.lead.required_channels & channel.bit)
+    return [_channel_row(record, channel) for channel in order]
+
+
+def run_box(record: LeadRecord) -> RunBox | None:
+    """The box of the enrichment under way; None when nothing is."""
+    item = record.active_item
+    if item is None:
+        return None
+    rows = [record.enrichments[c] for c in PANEL_ORDER if c in record.enrichments]
+    pending = [row for row in rows if row.state == ChannelEnrichment.State.PENDING]
+    waiting = item.state == RunItem.State.WAITING
+    return RunBox(
+        item=item,
+        title="Waits for credits" if waiting else f"Enriching {_count(len(pending) or len(rows), 'channel')}",
+        line=_run_line(record, item, pending),
+        waiting=waiting,
+        done=sum(_answered(record, row) for row in rows),
+        possible=sum(len(_asked_steps(row)) for row in rows),
+        spent=sum(row.credits for row in rows),
+        at_most=item.hold.reserved if item.hold else 0,
+        settled_mask=mask_of(row.channel for row in rows if row.state != ChannelEnrichment.State.PENDING),
+    )
+
+
+def action_for(record: LeadRecord) -> Action:
+    """What a click would do now; asks the engine's preview, and again without its memory where that blocks."""
+    preview = preview_enrichment(lead=record.lead, points=record.points)
+    again = None
+    if preview.blocked == "asked_recently":
+        again = preview_enrichment(lead=record.lead, ask_again=True, points=record.points)
+    return Action(preview, again, uuid.uuid4())
+
+
+def gaps(record: LeadRecord, preview: Preview | None) -> list[Gap]:
+    """Why the lead is not full: each missing required channel with who was asked and what each said."""
+    missing = set(record.lead.missing_list)
+    found = []
+    for channel in PANEL_ORDER:
+        under_way = record.enrichments.get(channel)
+        if channel in missing and (under_way is None or under_way.state != ChannelEnrichment.State.PENDING):
+            found.append(_gap(record, channel, preview))
+    return found
+
+
+def outcome_note(record: LeadRecord) -> tuple[str, str] | None:
+    """How the last enrichment ended, as (kind of note, sentence); None when it needs no words."""
+    item = record.latest_item
+    if item is None or item.state in RunItem.ACTIVE:
+        return None
+    heard = [row for row in record.lookups if row.item_id == item.pk]
+    asked = {row.provider_id for row in heard if row.result != Lookup.Result.SKIPPED}
+    found = [Channel(row.channel).label for row in heard if row.result == Lookup.Result.FOUND]
+    spent = sum(row.credits for row in heard)
+    if item.state == RunItem.State.FAILED:
+        return (
+            "bad",
+            f"The last enrichment failed: {item.failure or 'no provider could answer'}. {_paid(spent)}",
+        )
+    if item.state == RunItem.State.CANCELLED:
+        kept = f"{_listed(found)} found and kept." if found else "Nothing had been found yet."
+        return "", f"Stopped. {kept} {_paid(spent)}"
+    if not found and record.lead.missing_mask and asked:
+        if all(row.result == Lookup.Result.ERROR for row in heard if row.result != Lookup.Result.SKIPPED):
+            return "bad", f"{_count(len(asked), 'provider')} could not answer. Nothing was charged."
+        return "", f"Not found at {_count(len(asked), 'provider')}. Nothing was charged."
+    if found and record.lead.missing_mask:
+        return "", f"{_listed(found)} found. {_paid(spent)}"
+    return None
+
+
+def settled_sentences(record: LeadRecord, mask_before: int) -> list[str]:
+    """What a screen reader is told about the channels that ended since ``mask_before`` was shown."""
+    item = record.latest_item
+    if item is None:
+        return []
+    rows = record.enrichments.values() or ChannelEnrichment.objects.filter(item=item).select_related(
+        "provider"
+    )
+    sentences = []
+    for row in sorted(rows, key=lambda row: PANEL_ORDER.index(Channel(row.channel))):
+        if row.state == ChannelEnrichment.State.PENDING or Channel(row.channel).bit & mask_before:
+            continue
+        sentences.append(_settled_sentence(row))
+    return sentences
+
+
+def history_lines(record: LeadRecord) -> list[HistoryLine]:
+    """Everything that happened to the lead, newest first."""
+    lines = [_lookup_line(row) for row in record.lookups]
+    lines += [_event_line(row) for row in record.events]
+    lines += [_refund_line(entry) for entry in record.refunds]
+    return sorted(lines, key=lambda line: line.at, reverse=True)
+
+
+def _channel_row(record: LeadRecord, channel: Channel) -> ChannelRow:
+    points = [point for point in record.points if point.channel == channel]
+    active = next((point for point in points if point.state == ContactPoint.State.ACTIVE), None)
+    earlier = tuple(point for point in points if point is not active)
+    required = bool(record.lead.required_channels & channel.bit)
+    enrichment = record.enrichments.get(channel)
+    if active is not None:
+        return ChannelRow(
+            channel.value,
+            channel.label,
+            required,
+            point=active,
+            shown_value=_shown(channel, active.value),
+            href=_safe_href(channel, active.value),
+            mark=VERIFICATION_MARKS.get(active.verification),
+            earlier=earlier,
+        )
+    retired = next((point for point in earlier if point.state in RETIRED_STATES), None)
+    if enrichment is not None and enrichment.state == ChannelEnrichment.State.PENDING:
+        chips, more = _chips(record, enrichment)
+        waiting = record.active_item is not None and record.active_item.state == RunItem.State.WAITING
+        return ChannelRow(
+            channel.value,
+            channel.label,
+            required,
+            text="Waits for credits" if waiting else "Searching…",
+            searching=not waiting,
+            chips=() if waiting else chips,
+            more=0 if waiting else more,
+            retired=retired,
+            earlier=earlier,
+        )
+    return ChannelRow(
+        channel.value,
+        channel.label,
+        required,
+        text=_absence(record, channel),
+        retired=retired,
+        earlier=earlier,
+    )
+
+
+RETIRED_STATES = (ContactPoint.State.BOUNCED, ContactPoint.State.INVALID)
+
+
+def _absence(record: LeadRecord, channel: Channel) -> str:
+    heard = [row for row in record.last_round(channel) if row.result != Lookup.Result.SKIPPED]
+    if not heard:
+        return "Not asked yet"
+    if any(row.result == Lookup.Result.FOUND for row in heard):
+        return "Nothing usable at the moment"
+    if all(row.result == Lookup.Result.ERROR for row in heard):
+        return f"{_count(len(heard), 'provider')} could not answer"
+    return f"Not found at {_count(len(heard), 'provider')}"
+
+
+def _asked_steps(row: ChannelEnrichment) -> list[dict]:
+    return [step for step in row.plan if not step["skip"]]
+
+
+def _heard(record: LeadRecord, row: ChannelEnrichment) -> dict[int, Lookup]:
+    """The item's look-ups for one of its channels, by provider."""
+    return {
+        lookup.provider_id: lookup
+        for lookup in record.lookups
+        if lookup.item_id == row.item_id and lookup.channel == row.channel
+    }
+
+
+def _answered(record: LeadRecord, row: ChannelEnrichment) -> int:
+    steps = _asked_steps(row)
+    if row.state != ChannelEnrichment.State.PENDING:
+        return len(steps)
+    heard = _heard(record, row)
+    return sum(step["provider"] in heard for step in steps)
+
+
+def _chips(record: LeadRecord, row: ChannelEnrichment) -> tuple[tuple[StepChip, ...], int]:
+    heard = _heard(record, row)
+    steps = _asked_steps(row)
+    missed = [step for step in steps if step["provider"] in heard]
+    ahead = [step for step in steps if step["provider"] not in heard]
+    chips = [_ended_chip(step["name"], heard[step["provider"]]) for step in missed]
+    if ahead:
+        chips.append(StepChip(ahead[0]["name"], "now", _doing(record, ahead[0]["provider"])))
+    return tuple(chips), max(0, len(ahead) - 1)
+
+
+def _ended_chip(name: str, lookup: Lookup) -> StepChip:
+    state = "err" if lookup.result == Lookup.Result.ERROR else "miss"
+    return StepChip(name, state, RESULT_WORDS[Lookup.Result(lookup.result)])
+
+
+def _doing(record: LeadRecord, provider_id: int) -> str:
+    call = record.open_calls.get(provider_id)
+    if call is not None and call.retry_at is not None and call.retry_at > timezone.now():
+        return f"waiting, asks again at {timezone.localtime(call.retry_at):%H:%M:%S}"
+    return "being asked" if call is not None else "next"
+
+
+def _run_line(record: LeadRecord, item: RunItem, pending: Sequence[ChannelEnrichment]) -> str:
+    if item.state == RunItem.State.WAITING:
+        return "Starts by itself as soon as enough credits are free."
+    for row in pending:
+        steps = _asked_steps(row)
+        heard = _heard(record, row)
+        ahead = [step for step in steps if step["provider"] not in heard]
+        if not ahead:
+            continue
+        name, place = ahead[0]["name"], f"{len(steps) - len(ahead) + 1} of {len(steps)}"
+        call = record.open_calls.get(ahead[0]["provider"])
+        waits = call is not None and call.retry_at is not None and call.retry_at > timezone.now()
+        verb = "waiting for" if waits else "asking"
+        return f"{Channel(row.channel).label}: {verb} {name}, {place}"
+    return "In line" if pending else "Finishing"
+
+
+def _gap(record: LeadRecord, channel: Channel, preview: Preview | None) -> Gap:
+    heard = record.last_round(channel)
+    asked = [row for row in heard if row.result != Lookup.Result.SKIPPED]
+    lines = [_asked_line(row) for row in heard]
+    if not asked:
+        plan = preview.channels.get(channel.value) if preview else None
+        steps = plan.steps if plan else []
+        lines = [
+            AskedProvider(step.name, "skipped", f"not asked: {step.skip}")
+            if step.skip
+            else AskedProvider(step.name, "will_ask", "asked when you enrich")
+            for step in steps
+        ] or lines
+    return Gap(channel.value, channel.label, _gap_summary(record, channel, asked, lines), tuple(lines))
+
+
+def _gap_summary(
+    record: LeadRecord, channel: Channel, asked: Sequence[Lookup], lines: Sequence[AskedProvider]
+) -> str:
+    retired = next((p for p in record.points if p.channel == channel and p.state in RETIRED_STATES), None)
+    if not asked and retired is not None:
+        return "The value we had was retired and nobody was asked since."
+    if not asked:
+        if not lines:
+            return "No provider is connected for this channel."
+        if all(line.state != "will_ask" for line in lines):
+            return "Nobody could be asked."
+        return "Nobody was asked yet."
+    unusable = sum(row.result == Lookup.Result.UNUSABLE for row in asked)
+    failed = sum(row.result == Lookup.Result.ERROR for row in asked)
+    many = _count(len(asked), "provider")
+    if failed == len(asked):
+        return f"{many} asked, none could answer."
+    if unusable:
+        return f"{many} asked, {unusable} answered with something we cannot use."
+    return f"{many} asked, none had it."
+
+
+def _asked_line(row: Lookup) -> AskedProvider:
+    words = RESULT_WORDS[Lookup.Result(row.result)]
+    text = f"{words}: {row.message}" if row.message else words
+    return AskedProvider(row.provider.name, row.result, text, row.created_at)
+
+
+def _settled_sentence(row: ChannelEnrichment) -> str:
+    label = Channel(row.channel).label
+    if row.state == ChannelEnrichment.State.FOUND:
+        source = f" by {row.provider.name}" if row.provider else ""
+        return f"{label} found{source}, {_count(row.credits, 'credit')}."
+    if row.state == ChannelEnrichment.State.NOT_FOUND:
+        return f"{label} not found."
+    if row.state == ChannelEnrichment.State.FAILED:
+        return f"{label}: the providers could not answer."
+    return f"{label}: {row.get_state_display().lower()}."
+
+
+def _lookup_line(row: Lookup) -> HistoryLine:
+    label, name = Channel(row.channel).label, row.provider.name
+    said = f", {row.message}" if row.message else ""
+    if row.result == Lookup.Result.FOUND:
+        return HistoryLine(
+            row.created_at, "check", f"{label} found", f"by {name}{said}", credits=row.credits, found=True
+        )
+    if row.result == Lookup.Result.NOT_FOUND:
+        return HistoryLine(row.created_at, "x", label, f"not found at {name}")
+    if row.result == Lookup.Result.UNUSABLE:
+        return HistoryLine(row.created_at, "circle-slash", label, f"from {name} not used{said}")
+    if row.result == Lookup.Result.ERROR:
+        return HistoryLine(row.created_at, "triangle-alert", label, f"{name} could not answer{said}")
+    return HistoryLine(row.created_at, "minus", label, f"{name} not asked{said}")
+
+
+EVENT_ICONS = {
+    "enrichment.started": "play",
+    "enrichment.stopped": "square",
+    "lead.imported": "upload",
+    "contact.bounced": "circle-slash",
+}
+
+
+def _event_line(event: LeadEvent) -> HistoryLine:
+    by = f"by {event.actor.display_name}" if event.actor else ""
+    icon = EVENT_ICONS.get(event.kind, "circle-slash" if "bounce" in event.kind else "clock")
+    return HistoryLine(event.created_at, icon, event.text, by)
+
+
+def _refund_line(entry: object) -> HistoryLine:
+    label = Channel(entry.channel).label if entry.channel else "Charge"
+    return HistoryLine(entry.created_at, "rotate-ccw", f"{label} refunded", entry.note, credits=-entry.amount)
+
+
+def _shown(channel: Channel, value: str) -> str:
+    if channel is not Channel.LINKEDIN_URL:
+        return value
+    return value.removeprefix("https://").removeprefix("http://").removeprefix("www.").rstrip("/")
+
+
+def _safe_href(channel: Channel, value: str) -> str:
+    """The value as a link, only where it can be nothing but a LinkedIn page."""
+    if channel is not Channel.LINKEDIN_URL:
+        return ""
+    parts = urlsplit(value if "://" in value else f"https://{value}")
+    host = (parts.hostname or "").lower()
+    if parts.scheme in ("https", "http") and (host == "linkedin.com" or host.endswith(".linkedin.com")):
+        return f"https://{host}{parts.path}"
+    return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _paid(credits: int) -> str:
+    return f"{_count(credits, 'credit')} spent." if credits else "Nothing was charged."
+
+
+def _listed(words: Iterable[str]) -> str:
+    """ "A", "A and B", "A, B and C", with only the first capital kept."""
+    names = [
+        word if index == 0 or word.startswith("LinkedIn") else word.lower()
+        for index, word in enumerate(words)
+    ]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def missing_labels(mask: int) -> str:
+    """The channels of a mask as words."""
+    return _listed([channel.label for channel in channels_in(mask)])

@@ -1,0 +1,1 @@
+"""The enrichment pages: the parts of the lead panel, waterfalls, providers."""
