@@ -6,3 +6,4 @@ import "./copy.js";
 import "./theme.js";
 import "./panel.js";
 import "./shortcuts.js";
+import "./reorder.js";
