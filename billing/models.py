@@ -121,7 +121,7 @@ class BudgetPeriod(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(hard_limit__isnull=True, monthly_limit__isnull=True)
-                | Q(monthly_limit__gte=0, hard_limit__gte=F("monthly_limit")),
+                | Q(monthly_limit__isnull=False, monthly_limit__gte=0, hard_limit__gte=F("monthly_limit")),
                 name="budget_period_limit_not_below_budget",
             ),
         ]

@@ -4,8 +4,8 @@ import factory
 from factory.django import DjangoModelFactory
 
 from billing.models import CreditAccount, Hold
-from billing.services import HoldRequest, capture_holds, close_holds, grant_credits, open_account, open_hold
 from billing.services import Capture as CaptureOf
+from billing.services import HoldRequest, capture_holds, close_holds, grant_credits, open_account, open_hold
 from core.channels import Channel
 from tests.factories.workspaces import WorkspaceFactory
 
