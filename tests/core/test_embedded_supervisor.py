@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 
+import psutil
 import pytest
 
 from core.embedded.places import PROJECT_DIR
@@ -134,6 +135,15 @@ def test_after_a_kill_of_the_supervisor_its_processes_end_and_the_next_start_wor
     supervised(PLAIN)
     assert wait_until(lambda: len(pids(tmp_path, "plain")) == 2, 30), (tmp_path / "output").read_text()
     assert not any(session_members(leader) for leader in leaders)
+
+
+def test_even_without_a_guardian_processes_end_with_a_killed_supervisor(supervised, tmp_path):
+    process = supervised(PLAIN)
+    leaders = wait_for_start(tmp_path, "plain")
+    guardian = next(child.pid for child in psutil.Process(process.pid).children() if child.pid not in leaders)
+    for pid in (guardian, process.pid):
+        os.kill(pid, signal.SIGKILL)
+    assert_all_gone(leaders)
 
 
 def test_a_second_start_on_the_same_data_is_refused(supervised, tmp_path):
