@@ -18,7 +18,9 @@ _MORE_FREE = {
     "verizon.net", "att.net", "sbcglobal.net", "cox.net", "rediffmail.com", "zoho.com", "fastmail.com", "hey.com",
     "tutanota.com", "tuta.io", "duck.com",
 }  # fmt: skip
-_FREE_BRANDS = re.compile(r"(?:gmail|googlemail|hotmail|outlook|yahoo|live|icloud|gmx|yandex)\.(?:co\.|com\.)?[a-z]{2,3}")
+_FREE_BRANDS = re.compile(
+    r"(?:gmail|googlemail|hotmail|outlook|yahoo|live|icloud|gmx|yandex)\.(?:co\.|com\.)?[a-z]{2,3}"
+)
 
 _ROLES = {
     "abuse", "accounting", "accounts", "admin", "administrator", "admissions", "all", "billing", "bookings", "careers",
@@ -28,14 +30,19 @@ _ROLES = {
     "kontakt", "legal", "mail", "mailer-daemon", "marketing", "media", "newsletter", "no-reply", "noc", "noreply",
     "office", "operations", "orders", "partners", "postmaster", "pr", "presse", "press", "privacy", "procurement",
     "purchasing", "reception", "recruiting", "recruitment", "root", "sales", "security", "service", "services", "shop",
-    "staff", "subscribe", "support", "team", "tech", "unsubscribe", "vertrieb", "ventas", "verkauf", "webmaster", "welcome",
+    "staff", "subscribe", "support", "team", "tech", "unsubscribe", "vertrieb", "ventas", "verkauf", "webmaster",
+    "welcome",
 }  # fmt: skip
 
 
 def is_role_address(local: str) -> bool:
     """True for a mailbox of a function (info@, sales-emea@), which no single person owns."""
     bare = local.partition("+")[0]
-    return bare in _ROLES or re.split(r"[._-]", bare, maxsplit=1)[0] in _ROLES - _ALSO_NAMES or bare[:8] == "no-reply"
+    return (
+        bare in _ROLES
+        or re.split(r"[._-]", bare, maxsplit=1)[0] in _ROLES - _ALSO_NAMES
+        or bare[:8] == "no-reply"
+    )
 
 
 # Words in the list above that people are also called, so that only the whole mailbox name counts.

@@ -10,8 +10,8 @@ from nicknames import NickNamer
 from leads.text import fold
 
 _TITLES = {
-    "mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir", "dame", "ing", "dipl", "mag", "herr", "frau", "jr", "sr",
-    "ii", "iii", "iv", "phd", "mba", "msc", "bsc", "md", "cpa", "cfa", "pmp", "esq", "ma", "ba",
+    "mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir", "dame", "ing", "dipl", "mag", "herr", "frau", "jr",
+    "sr", "ii", "iii", "iv", "phd", "mba", "msc", "bsc", "md", "cpa", "cfa", "pmp", "esq", "ma", "ba",
 }  # fmt: skip
 _PARTICLES = {
     "van", "von", "der", "den", "de", "del", "della", "di", "da", "do", "dos", "das", "du", "la", "le", "el", "al",
@@ -60,7 +60,9 @@ def names_agree(one: PersonName, other: PersonName) -> bool | None:
 
 def mailbox_of_another(local: str, name: PersonName) -> bool:
     """True when a mailbox is spelled like a person's name ("jon.smith") and no part of it fits ``name``."""
-    words = [word for word in re.split(r"[._-]", fold(local.partition("+")[0])) if len(word) > 2 and word.isalpha()]
+    words = [
+        word for word in re.split(r"[._-]", fold(local.partition("+")[0])) if len(word) > 2 and word.isalpha()
+    ]
     mine = [word for words_of in _parts(name) for word in words_of]
     if len(words) < 2 or not mine or not all(word.isascii() for word in (*mine, *words)):
         return False

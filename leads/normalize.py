@@ -109,11 +109,16 @@ def normalize_email(value: object) -> NormalizedEmail:
         raise InvalidValue("empty", "There is no e-mail address.")
     lowered = text.lower()
     plain = _PLAIN_EMAIL.fullmatch(lowered)
-    if plain and len(plain["local"]) <= 64 and len(lowered) <= 254 and "--" not in plain["domain"]:
-        if lowered.rpartition(".")[2] not in _SPECIAL_TLDS:
-            return NormalizedEmail(lowered, lowered)
+    if (
+        plain
+        and len(plain["local"]) <= 64
+        and len(lowered) <= 254
+        and "--" not in plain["domain"]
+        and lowered.rpartition(".")[2] not in _SPECIAL_TLDS
+    ):
+        return NormalizedEmail(lowered, lowered)
     try:
-        checked = validate_email(text, check_deliverability=False)
+        checked = validate_email(text, check_deliverability=False, strict=True)
     except (EmailNotValidError, ValueError) as error:
         raise InvalidValue("malformed", _email_reason(text)) from error
     local = unicodedata.normalize("NFC", checked.local_part.lower())
@@ -271,7 +276,11 @@ def _profile_slug(text: str, parts: list[str]) -> str:
         slug = _decoded(parts[1])
     else:
         what = _NOT_A_PERSON.get(head)
-        reason = f"This is {what}, not a public profile." if what else f"“{_shown(text)}” is not a LinkedIn profile."
+        reason = (
+            f"This is {what}, not a public profile."
+            if what
+            else f"“{_shown(text)}” is not a LinkedIn profile."
+        )
         raise InvalidValue("not_a_profile", reason)
     if _MEMBER_ID.fullmatch(slug):
         raise InvalidValue("not_a_profile", "This is LinkedIn's internal number, not a public profile.")
