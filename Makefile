@@ -27,7 +27,7 @@ lint: $(VENV)/.installed-dev ## Check style and formatting
 	@$(VENV)/bin/ruff format --check .
 
 bench: $(VENV)/.installed-dev ## Measure speed and print medians beside their floors
-	@$(PY) -m core.embedded exec -- $(PY) manage.py bench $(ARGS)
+	@$(PY) -m core.embedded exec -- $(PY) -m bench $(ARGS)
 
 install: $(VENV)/.installed ## Create the virtualenv with the pinned packages
 install-dev: $(VENV)/.installed-dev ## The same, with what tests and linting need
@@ -39,7 +39,7 @@ stop: ## Stop whatever of this project still runs
 	@test ! -x $(PY) || $(PY) -m core.embedded stop
 
 status: $(VENV)/.installed ## Say what runs
-	@$(PY) -m core.embedded status
+	@$(PY) -m core.embedded status || true
 
 backup: $(VENV)/.installed ## Write a dump of the database into var/backups
 	@$(PY) -m core.embedded exec -- sh -c 'umask 077; mkdir -p "$${VAR_DIR:-var}/backups"; \

@@ -214,13 +214,20 @@ def _open_the_way(data: Path) -> None:
 
     Directories get the search bit alone, and only where missing: the account may pass, not list or read.
     """
-    for directory in (*data.parents, *programs().parents):
-        mode = directory.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            print(f"PostgreSQL runs as {ACCOUNT!r}: chmod o+x {directory}", file=sys.stderr)
-            directory.chmod(mode | stat.S_IXOTH)
+    closed = [
+        directory
+        for directory in (*data.parents, *programs().parents)
+        if not directory.stat().st_mode & stat.S_IXOTH
+    ]
+    for directory in closed:
+        directory.chmod(directory.stat().st_mode | stat.S_IXOTH)
+    if closed:
+        print(f"PostgreSQL runs as {ACCOUNT!r}: chmod o+x {' '.join(map(str, closed))}", file=sys.stderr)
     if not (programs() / "postgres").stat().st_mode & stat.S_IROTH:  # installed under a strict umask
-        subprocess.run(["chmod", "-R", "o+rX", str(programs().parent)], check=True)
+        package = programs().parents[1]
+        libraries = package.with_name(f"{package.name}.libs")
+        readable = [str(path) for path in (programs().parent, libraries) if path.is_dir()]
+        subprocess.run(["chmod", "-R", "o+rX", *readable], check=True)
 
 
 def _create(data: Path, identity: Identity) -> None:
