@@ -37,7 +37,8 @@ def lead_list(request: HttpRequest) -> HttpResponse:
 @viewer_required
 def lead_panel(request: HttpRequest, lead_id: int) -> HttpResponse:
     """One lead beside the list it was opened from; opened by its address, the list comes along."""
-    lead = _lead_or_404(request, lead_id)
+    # The parts of the panel that other apps render find the lead here.
+    lead = request.lead = _lead_or_404(request, lead_id)
     form = LeadListForm(request.GET, workspace=request.workspace)
     previous, following = neighbours(_matching(request.workspace, form), form.ordering, lead)
     panel = {"lead": lead, "previous_lead": previous, "next_lead": following, "list_url": _list_url(request)}
