@@ -119,7 +119,7 @@ class CredentialsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Keys travel in headers: nothing that is not a visible ASCII character."""
         cleaned = super().clean() or {}
-        for name, value in cleaned.items():
+        for name, value in list(cleaned.items()):
             if not (value.isascii() and value.isprintable()) or " " in value:
                 self.add_error(name, "A key has no spaces and only plain characters.")
         return cleaned

@@ -103,7 +103,12 @@ def lead_history(request: HttpRequest, lead_id: int) -> HttpResponse:
 
 
 def _lead(request: HttpRequest, lead_id: int) -> Lead:
-    lead = get_object_or_404(Lead.objects.in_workspace(request.workspace), pk=lead_id)
+    """The lead: the one the page around this part has read already, else the workspace's own by id."""
+    known = getattr(request, "lead", None)
+    if known is not None and (known.pk, known.workspace_id) == (lead_id, request.workspace.pk):
+        lead = known
+    else:
+        lead = get_object_or_404(Lead.objects.in_workspace(request.workspace), pk=lead_id)
     lead.workspace = request.workspace
     return lead
 
