@@ -5,7 +5,7 @@ import base64
 import os
 import secrets
 import sys
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -26,12 +26,8 @@ def prepare() -> None:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
     os.environ["DATABASE_URL"] = urlunsplit(urlsplit(url)._replace(path=f"/{DATABASE}"))
-    redis = urlsplit(os.environ["REDIS_URL"])
-    if redis.scheme == "unix":
-        redis = redis._replace(query=urlencode({**dict(parse_qsl(redis.query)), "db": REDIS_DB}))
-    else:
-        redis = redis._replace(path=f"/{REDIS_DB}")
-    os.environ["REDIS_URL"] = urlunsplit(redis)
+    # Both redis:// and unix:// take the number as a query.
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].partition("?")[0] + f"?db={REDIS_DB}"
 
 
 def main() -> int:

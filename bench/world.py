@@ -20,12 +20,12 @@ ORDERS = {
 
 
 def make_workspace(name: str, base_urls: dict[str, str]) -> tuple[Workspace, User, Audience]:
-    """A workspace of three providers, a million credits and an audience that requires all four channels."""
+    """A workspace of three providers, ten million credits and an audience that requires all four channels."""
     workspace = create_workspace(name=name)
     user = User.objects.create_user(email=f"{name.lower()}@bench.example", password="bench-password")
     add_member(workspace=workspace, user=user, role=Membership.Role.ADMIN)
     billing.open_account(workspace=workspace)
-    billing.grant_credits(workspace=workspace, amount=1_000_000_000, actor=None, key="bench")
+    billing.grant_credits(workspace=workspace, amount=10_000_000, actor=None, key="bench")
     providers = {
         slug: Provider.objects.create(
             workspace=workspace,

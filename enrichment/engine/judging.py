@@ -63,7 +63,6 @@ def mark_taken(answers: Sequence[tuple[LeadJudge, Sequence[Candidate]]]) -> None
                     lead_judge.suppressed.add(value)
 
 
-
 def _normal_form(candidate: Candidate, country: str) -> str:
     """The value as contact points store it, "" when it is malformed (judging says why)."""
     try:

@@ -37,11 +37,30 @@ OPEN = Gate(open=True)
 
 def check_gate(provider_id: int, limits: Sequence[str]) -> Gate:
     """Ask for one call's leave; being let through counts against the rate limit."""
-    try:
-        return _check(provider_id, limits)
-    except redis.RedisError as error:
-        logger.warning("Redis is unreachable, provider limits are not kept: %s", error)
-        return OPEN
+    return Gatekeeper().check(provider_id, limits)
+
+
+class Gatekeeper:
+    """Lets many calls through in one pass, looking at each provider's pause and breaker only once.
+
+    Each call still counts against the rate limit by itself, and an open breaker's probe is one call.
+    """
+
+    def __init__(self) -> None:
+        self._standing: dict[int, Gate] = {}
+
+    def check(self, provider_id: int, limits: Sequence[str]) -> Gate:
+        """Ask for one call's leave."""
+        try:
+            standing = self._standing.get(provider_id)
+            if standing is None:
+                standing, keep = _look(provider_id)
+                if keep:
+                    self._standing[provider_id] = standing
+            return _take(provider_id, limits) if standing.open else standing
+        except redis.RedisError as error:
+            logger.warning("Redis is unreachable, provider limits are not kept: %s", error)
+            return OPEN
 
 
 def pause_provider(provider_id: int, seconds: float) -> None:
@@ -53,10 +72,10 @@ def pause_provider(provider_id: int, seconds: float) -> None:
         logger.warning("Redis is unreachable, a provider's pause is not shared: %s", error)
 
 
-def record_health(provider_id: int, *, healthy: bool) -> None:
-    """Count a call's health; five failures of the last twenty open the breaker for a minute."""
+def record_health(provider_id: int, outcomes: Sequence[bool]) -> None:
+    """Count calls' health, True for healthy; five failures of the last twenty open the breaker for a minute."""
     try:
-        _record(provider_id, healthy)
+        _record(provider_id, outcomes)
     except redis.RedisError as error:
         logger.warning("Redis is unreachable, the breaker does not count: %s", error)
 
@@ -69,18 +88,21 @@ def reset_provider(provider_id: int) -> None:
         logger.warning("Redis is unreachable, the breaker is not reset: %s", error)
 
 
-def _check(provider_id: int, limits: Sequence[str]) -> Gate:
+def _look(provider_id: int) -> tuple[Gate, bool]:
+    """The provider's pause and breaker, and whether that holds for more than one call."""
     pause, opened, tripped = (_key(name, provider_id) for name in ("pause", "open", "tripped"))
     with _redis().pipeline(transaction=False) as pipe:
         pipe.pttl(pause).pttl(opened).exists(tripped)
         paused_ms, open_ms, was_tripped = pipe.execute()
     if paused_ms > 0:
-        return Gate(open=False, wait=paused_ms / 1000)
+        return Gate(open=False, wait=paused_ms / 1000), True
     if open_ms > 0:
-        return Gate(open=False, wait=open_ms / 1000, pass_over=True)
-    if was_tripped and not _redis().set(_key("probe", provider_id), "1", nx=True, ex=PROBE_SECONDS):
-        return Gate(open=False, wait=1.0, pass_over=True)
-    return _take(provider_id, limits)
+        return Gate(open=False, wait=open_ms / 1000, pass_over=True), True
+    if not was_tripped:
+        return OPEN, True
+    if _redis().set(_key("probe", provider_id), "1", nx=True, ex=PROBE_SECONDS):
+        return OPEN, False
+    return Gate(open=False, wait=1.0, pass_over=True), True
 
 
 def _take(provider_id: int, limits: Sequence[str]) -> Gate:
@@ -95,18 +117,20 @@ def _take(provider_id: int, limits: Sequence[str]) -> Gate:
     return OPEN
 
 
-def _record(provider_id: int, healthy: bool) -> None:
+def _record(provider_id: int, outcomes: Sequence[bool]) -> None:
     calls, tripped = _key("calls", provider_id), _key("tripped", provider_id)
     with _redis().pipeline() as pipe:
-        pipe.lpush(calls, "1" if healthy else "0").ltrim(calls, 0, WINDOW - 1).expire(calls, 3600)
+        pipe.lpush(calls, *("1" if healthy else "0" for healthy in outcomes))
+        pipe.ltrim(calls, 0, WINDOW - 1).expire(calls, 3600)
         pipe.lrange(calls, 0, -1).exists(tripped)
         *_, recent, was_tripped = pipe.execute()
-    if healthy and was_tripped:
-        _redis().delete(tripped, calls, _key("probe", provider_id))
-    elif not healthy and (was_tripped or recent.count(b"0") >= FAILURES_TO_OPEN):
+    failed = not all(outcomes)
+    if failed and (was_tripped or recent.count(b"0") >= FAILURES_TO_OPEN):
         with _redis().pipeline() as pipe:
             pipe.set(_key("open", provider_id), "1", ex=OPEN_SECONDS).set(tripped, "1", ex=3600)
             pipe.delete(_key("probe", provider_id)).execute()
+    elif was_tripped and not failed:
+        _redis().delete(tripped, calls, _key("probe", provider_id))
 
 
 def _key(name: str, provider_id: int) -> str:

@@ -4,6 +4,7 @@ import logging
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -123,25 +124,26 @@ class Worker:
         if self._stopping:
             return
         asks: list[tuple[LiveItem, int]] = []
+        gates = limits.Gatekeeper()
         for live in self.live.values():
             if live.stopping or live.suppressed:
                 continue
             for provider in live.fall.due(time.time()):
                 if len(self.flights) + len(asks) >= THREADS:
                     break
-                if self._let_through(live, provider):
+                if self._let_through(live, provider, gates):
                     asks.append((live, provider))
         if asks:
             self._send(pool, asks)
 
-    def _let_through(self, live: LiveItem, provider_id: int) -> bool:
+    def _let_through(self, live: LiveItem, provider_id: int, gates: limits.Gatekeeper) -> bool:
         provider = self.providers[provider_id]
         if provider.blocked_code or not provider.enabled:
             self._fail(
                 live, provider_id, provider.blocked_code or "off", "stopped while this run was under way"
             )
             return False
-        gate = limits.check_gate(provider_id, self._adapter(provider).limits)
+        gate = gates.check(provider_id, self._adapter(provider).limits)
         if gate.open:
             return True
         if gate.pass_over:
@@ -221,11 +223,23 @@ class Worker:
             flight.live.latencies[flight.provider] = latency_ms
             take = self._take_answer if isinstance(outcome, Answer) else self._take_error
             self._has_news(flight.live).calls.append(take(flight, outcome, latency_ms))
+        self._record_health(arrived)
         if late:
             write_stale(late)
 
+    @staticmethod
+    def _record_health(arrived: list[tuple[_Flight, Answer | AdapterError, int]]) -> None:
+        """Tell the breaker; a limit, a refused lead or a rejected key says nothing about a provider's health."""
+        health: dict[int, list[bool]] = defaultdict(list)
+        for flight, outcome, _ in arrived:
+            if isinstance(outcome, Answer):
+                health[flight.provider].append(True)
+            elif outcome.code in UNHEALTHY:
+                health[flight.provider].append(False)
+        for provider, outcomes in health.items():
+            limits.record_health(provider, outcomes)
+
     def _take_answer(self, flight: _Flight, answer: Answer, latency_ms: int) -> FinishedCall:
-        limits.record_health(flight.provider, healthy=True)
         flight.live.findings += flight.live.fall.answered(flight.provider, answer.candidates)
         cost = None if answer.vendor_cost is None else str(answer.vendor_cost)
         return FinishedCall(
@@ -234,8 +248,6 @@ class Worker:
 
     def _take_error(self, flight: _Flight, error: AdapterError, latency_ms: int) -> FinishedCall:
         live, provider = flight.live, flight.provider
-        if error.code in UNHEALTHY:
-            limits.record_health(provider, healthy=False)
         if error.code in BLOCKING and not self.providers[provider].blocked_code:
             self.providers[provider].blocked_code = error.code
             block_provider(provider=self.providers[provider], code=error.code)

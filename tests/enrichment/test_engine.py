@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from billing.exceptions import InsufficientCredits
@@ -305,8 +305,10 @@ def test_an_answer_that_comes_after_the_lease_was_lost_charges_nothing(world):
     world.order("personal_email"), world.order("phone"), world.order("linkedin_url")
 
     def too_slow():
-        lose_lease(world.item())
-        recover_lost_items()
+        # One transaction, so that the owner's heartbeat cannot come in between.
+        with transaction.atomic():
+            lose_lease(world.item())
+            recover_lost_items()
         connection.close()
         return [value("work_email")]
 

@@ -21,7 +21,7 @@ def forgotten():
 
 def fail(times, provider=PROVIDER):
     for _ in range(times):
-        record_health(provider, healthy=False)
+        record_health(provider, [False])
 
 
 def test_a_provider_nobody_complained_about_may_be_asked():
@@ -61,7 +61,7 @@ def test_five_failures_of_the_last_twenty_open_the_breaker():
 def test_old_failures_are_forgotten_behind_twenty_calls():
     fail(4)
     for _ in range(limits.WINDOW):
-        record_health(PROVIDER, healthy=True)
+        record_health(PROVIDER, [True])
     fail(4)
     assert check_gate(PROVIDER, ()).open
 
@@ -71,7 +71,7 @@ def test_after_the_minute_one_probe_goes_through_and_its_success_closes_the_brea
     limits._redis().delete(limits._key("open", PROVIDER))
     assert check_gate(PROVIDER, ()).open
     assert check_gate(PROVIDER, ()).pass_over
-    record_health(PROVIDER, healthy=True)
+    record_health(PROVIDER, [True])
     assert all(check_gate(PROVIDER, ()).open for _ in range(3))
 
 
@@ -91,7 +91,7 @@ def test_an_unreachable_redis_lets_calls_through(monkeypatch, caplog):
     monkeypatch.setattr(limits, "_redis", unreachable)
     assert check_gate(PROVIDER, ("1/hour",)).open
     pause_provider(PROVIDER, 5)
-    record_health(PROVIDER, healthy=False)
+    record_health(PROVIDER, [False])
     assert "Redis is unreachable" in caplog.text
 
 
@@ -100,3 +100,15 @@ def test_a_passed_test_connection_forgets_pauses_and_failures():
     pause_provider(PROVIDER, 100)
     reset_provider(PROVIDER)
     assert check_gate(PROVIDER, ()).open
+
+
+def test_in_one_pass_a_tripped_breaker_still_lets_only_one_probe_through():
+    fail(5)
+    limits._redis().delete(limits._key("open", PROVIDER))
+    gates = limits.Gatekeeper()
+    assert [gates.check(PROVIDER, ()).open for _ in range(3)] == [True, False, False]
+
+
+def test_in_one_pass_every_call_counts_against_the_limit():
+    gates = limits.Gatekeeper()
+    assert [gates.check(PROVIDER, ("2/minute",)).open for _ in range(3)] == [True, True, False]
