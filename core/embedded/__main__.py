@@ -20,7 +20,7 @@ from core.embedded.holding import SERVICES, Holding, stop_services
 from core.embedded.local_secrets import ensure_secrets
 from core.embedded.places import PROJECT_DIR, EmbeddedServiceError, default_var_dir, open_var_dir
 from core.embedded.postgres_server import programs
-from core.embedded.processes import is_alive, wait_until
+from core.embedded.processes import end_with_parent, is_alive, wait_until
 from core.embedded.supervisor import Supervisor, read_procfile
 
 CHECK_SERVICES_SECONDS = 5
@@ -221,7 +221,7 @@ def run_command(var_dir: Path, argv: list[str]) -> int:
         holding.keep_services()
         if not (shutil.which(argv[0])):
             raise EmbeddedServiceError(f"There is no program {argv[0]!r}.")
-        child = subprocess.Popen(argv)
+        child = subprocess.Popen(argv, preexec_fn=end_with_parent())  # noqa: PLW1509 - we have one thread
         holding.guard_process(child.pid)
         code = child.wait()
         return code if code >= 0 else 128 - code

@@ -1,10 +1,29 @@
 """Finds and ends operating-system processes: by pid, or all that stem from one session leader."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def end_with_parent() -> Callable[[], None]:
+    """For ``Popen(preexec_fn=…)``: the kernel sends the child SIGTERM when we die, where it can (Linux).
+
+    It is there for the moments and the ends in which no guardian watches the child.
+    """
+    prctl, parent = getattr(ctypes.CDLL(None), "prctl", None), os.getpid()
+
+    def in_child() -> None:
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it died before we asked
+                os._exit(1)
+
+    return in_child
 
 
 def is_alive(pid: int) -> bool:

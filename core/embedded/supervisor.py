@@ -6,7 +6,6 @@ process dies; here a new worker takes a dead one's place a moment later (RQ's le
 """
 
 import contextlib
-import ctypes
 import os
 import re
 import selectors
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.embedded.holding import Holding
-from core.embedded.processes import is_alive, kill_session, send
+from core.embedded.processes import end_with_parent, is_alive, kill_session, send
 
 TICK_SECONDS = 0.25
 STOP_SECONDS = 10
@@ -28,8 +27,6 @@ LONGEST_WAIT = 10.0
 COLOURS = (36, 33, 32, 35, 34, 31)
 # Bits of a process's mask of blocked signals, by which a make that handles a SIGINT or SIGHUP is told.
 MAKE_INTERRUPTED = (1 << (signal.SIGINT - 1)) | (1 << (signal.SIGHUP - 1))
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 @dataclass
@@ -145,7 +142,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - we have one thread
+            preexec_fn=end_with_parent(),  # noqa: PLW1509 - we have one thread
         )
         self._holding.guard_session(process.popen.pid)
         process.started_at, process.start_at = time.monotonic(), None
@@ -222,12 +219,6 @@ class Supervisor:
         # It also blocks them for a moment while it forks: two looks in a row decide.
         self._make_was_interrupted, before = interrupted, self._make_was_interrupted
         return interrupted and before
-
-
-def _end_with_parent() -> None:
-    """Have the kernel send SIGTERM when the supervisor dies: the last resort if its guardian was killed too."""
-    if _PRCTL is not None:
-        _PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _describe(returncode: int) -> str:
