@@ -26,9 +26,16 @@ class LeadListForm(forms.Form):
 
     def __init__(self, data: Any, *, workspace: Workspace) -> None:
         super().__init__(data, auto_id="filter-%s")
-        audiences = list(workspace.audiences.values_list("pk", "name"))
-        self.fields["audience"].choices = [("", "Any audience"), *audiences]
+        self._workspace = workspace
+        self.fields["audience"].choices = self._audiences
         self.is_valid()
+
+    def _audiences(self) -> list[tuple[Any, str]]:
+        """Asked for only when a filter names one or the menu is shown, and then once."""
+        if not hasattr(self, "_audience_choices"):
+            named = self._workspace.audiences.values_list("pk", "name")
+            self._audience_choices = [("", "Any audience"), *named]
+        return self._audience_choices
 
     def value(self, name: str) -> Any:
         """The cleaned value, or an empty one."""

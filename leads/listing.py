@@ -186,11 +186,16 @@ def _page(
     )
 
 
-def neighbours(rows: LeadQuerySet, sort: Sort, lead: Lead) -> tuple[Lead | None, Lead | None]:
-    """The leads just before and just after ``lead`` in the list (two queries)."""
-    place = sort.value_of(lead), lead.pk, 1
-    before, after = sort.take_from(rows, *place, before=True), sort.take_from(rows, *place)
-    return (before[0] if before else None), (after[0] if after else None)
+def neighbours(rows: LeadQuerySet, sort: Sort, lead: Lead) -> list[dict[str, Any] | None]:
+    """The lead before and the lead after ``lead`` in the list, each {"pk", "full_name"} or None (one query)."""
+    parts = []
+    for step, backwards in enumerate((not sort.reversed, sort.reversed)):
+        for turn, part in enumerate(
+            sort.order.beyond(rows, sort.value_of(lead), lead.pk, backwards=backwards)
+        ):
+            parts.append(part.values("pk", "full_name", step=Value(step), turn=Value(turn))[:1])
+    found = sorted(parts[0].union(*parts[1:], all=True), key=lambda row: row["turn"])
+    return [next((row for row in found if row["step"] == step), None) for step in (0, 1)]
 
 
 def attach_row_details(leads: list[Lead]) -> None:

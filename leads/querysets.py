@@ -4,9 +4,9 @@ import re
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import models
-from django.db.models import F, IntegerField, OuterRef, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
 
-from core.channels import Channel
+from core.channels import ALL_CHANNELS, Channel
 from leads.text import fold
 from workspaces.models import Workspace
 
@@ -49,11 +49,16 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         return self.filter(workspace=workspace)
 
     def missing(self, channel: str) -> "LeadQuerySet":
-        """Leads that require ``channel`` and do not have it."""
+        """Leads that require ``channel`` and do not have it.
+
+        As lists of masks and not as bit arithmetic: only then does the planner know how many leads it will find.
+        """
         bit = Channel(channel).bit
-        return self.annotate(
-            _required=F("required_channels").bitand(bit), _present=F("present_channels").bitand(bit)
-        ).filter(_required=bit, _present=0)
+        masks = range(ALL_CHANNELS + 1)
+        return self.filter(
+            required_channels__in=[mask for mask in masks if mask & bit],
+            present_channels__in=[mask for mask in masks if not mask & bit],
+        )
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads in which every word of ``text`` begins a word of name, title, company, …; accents do not count."""
@@ -87,9 +92,31 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         )
         return self.annotate(live_state=Subquery(live))
 
-    def capped_count(self, cap: int) -> CappedCount:
-        """An expression for the number of rows, counted no further than ``cap`` + 1."""
-        return CappedCount(self.order_by().values("pk")[: cap + 1])
+    def found_first(self, at_most: int) -> "LeadQuerySet":
+        """The same rows, for a query that has few (no more than ``at_most``): they are found, then ordered.
+
+        Left alone, the planner may walk a whole index in list order in the hope of meeting them early.
+        """
+        return self.model.objects.filter(pk__in=self.order_by().values("pk")[:at_most])
+
+    def count_by_status(self, cap: int) -> dict[str, int] | None:
+        """How many rows have each status; None if there are more than ``cap`` in all (it stops looking there)."""
+        counts = {
+            status: Count("pk", filter=Q(enrichment_status=status)) for status in self.model.Status.values
+        }
+        found = self.order_by().only("pk", "enrichment_status")[: cap + 1].aggregate(**counts)
+        return found if sum(found.values()) <= cap else None
+
+    def capped_counts(self, statuses: list[str], cap: int) -> dict[str, int]:
+        """How many rows have each of ``statuses``, counted no further than ``cap`` + 1 (one query)."""
+        if not statuses:
+            return {}
+        counts = {
+            status: CappedCount(self.filter(enrichment_status=status).order_by().values("pk")[: cap + 1])
+            for status in statuses
+        }
+        # The three counts hang on any one row: nobody counts an empty table here.
+        return self.model.objects.order_by().values(**counts)[:1].get()
 
 
 class ContactPointQuerySet(models.QuerySet["ContactPoint"]):

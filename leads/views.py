@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from core.channels import Channel
 from core.htmx import render_either, wants_fragment
 from leads.forms import LeadListForm
 from leads.listing import ORDERS, Sort, attach_row_details, neighbours, page_of
@@ -20,6 +19,8 @@ from workspaces.models import Workspace
 PAGE_SIZE = 50
 # Beyond this many the list says "10,000+": an exact count would cost more than the page.
 COUNT_CAP = 10_000
+# Up to this many, what matches is found first and ordered afterwards.
+FEW = 2_000
 
 
 @require_safe
@@ -40,7 +41,10 @@ def lead_panel(request: HttpRequest, lead_id: int) -> HttpResponse:
     # The parts of the panel that other apps render find the lead here.
     lead = request.lead = _lead_or_404(request, lead_id)
     form = LeadListForm(request.GET, workspace=request.workspace)
-    previous, following = neighbours(_matching(request.workspace, form), form.ordering, lead)
+    rows = _matching(request.workspace, form)
+    if form.is_narrowed and len(rows.order_by().values("pk")[: FEW + 1]) <= FEW:
+        rows = rows.found_first(FEW)
+    previous, following = neighbours(rows, form.ordering, lead)
     panel = {"lead": lead, "previous_lead": previous, "next_lead": following, "list_url": _list_url(request)}
     if wants_fragment(request):
         response = render(request, "leads/_lead_panel.html", panel)
@@ -90,42 +94,38 @@ def _list_url(request: HttpRequest) -> str:
 
 def _list_context(request: HttpRequest, form: LeadListForm | None = None) -> dict[str, Any]:
     form = form or LeadListForm(request.GET, workspace=request.workspace)
-    rows = _matching(request.workspace, form).with_live_state()
-    page = page_of(rows, form.ordering, request.GET.get("cursor", ""), PAGE_SIZE)
-    attach_row_details(page.leads)
     tabs = _tabs(request.workspace, form)
+    total = next(tab["count"] for tab in tabs if tab["current"])
+    rows = _matching(request.workspace, form)
+    if form.is_narrowed and total <= FEW:
+        rows = rows.found_first(FEW)
+    page = page_of(rows.with_live_state(), form.ordering, request.GET.get("cursor", ""), PAGE_SIZE)
+    attach_row_details(page.leads)
     return {
         "form": form,
         "page": page,
         "tabs": tabs,
-        "total": next(tab["count"] for tab in tabs if tab["current"]),
+        "total": total,
         "count_cap": COUNT_CAP,
         "heads": _heads(form.ordering),
-        "channels": Channel,
         "list_url": _list_url(request),
     }
 
 
 def _tabs(workspace: Workspace, form: LeadListForm) -> list[dict[str, Any]]:
-    """The statuses with the number of leads in each under the other filters, in one query."""
-    counts = Workspace.objects.filter(pk=workspace.pk).values(
-        **{
-            f"{status}_count": _matching(workspace, form, status=status).capped_count(COUNT_CAP)
-            for status in Lead.Status.values
-        }
-    )[0]
+    """The statuses, with the number of leads in each under the other filters as far as counting is cheap."""
     chosen = form.value("status")
-    tabs = [
-        {"status": status, "label": label, "count": counts[f"{status}_count"], "current": chosen == status}
-        for status, label in Lead.Status.choices
+    rows = _matching(workspace, form, status="")
+    counts = rows.count_by_status(COUNT_CAP)
+    everything = COUNT_CAP + 1 if counts is None else sum(counts.values())
+    if counts is None:  # an index counts statuses; with another filter, only what is asked for is counted
+        cheap = [chosen] if form.value("q") or form.chosen_filters else Lead.Status.values
+        counts = rows.capped_counts([status for status in cheap if status], COUNT_CAP)
+    tabs = [("", "All", everything), *((*choice, counts.get(choice[0])) for choice in Lead.Status.choices)]
+    return [
+        {"status": status, "label": label, "count": count, "current": status == chosen}
+        for status, label, count in tabs
     ]
-    everything = {
-        "status": "",
-        "label": "All",
-        "count": sum(tab["count"] for tab in tabs),
-        "current": not chosen,
-    }
-    return [everything, *tabs]
 
 
 def _heads(sort: Sort) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django import template
@@ -65,6 +66,7 @@ NAVIGATION = [
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
     """One icon of the sprite, hidden from screen readers; ``extra`` adds classes ("s14", "spin")."""
     return format_html(
@@ -196,6 +198,7 @@ def status_word(lead: Any) -> str:
     return STATUS_WORDS[shown_status(lead)]
 
 
+@cache
 def _circle(state: str, present: int = 0, required: int = 1) -> SafeString:
     if state == "waiting":
         return icon("hourglass", "s14")
@@ -251,7 +254,13 @@ def channel_marks(lead: Any) -> SafeString:
             return "searching"
         return "bounced" if channel in bounced else "missing"
 
-    states = [(channel, state(channel)) for channel in Channel]
+    return _marks(tuple(state(channel) for channel in Channel))
+
+
+@cache
+def _marks(words: tuple[str, ...]) -> SafeString:
+    """The tiles for one combination of states: few enough to keep, and a list shows fifty of them."""
+    states = list(zip(Channel, words, strict=True))
     tiles = format_html_join(
         "",
         '<span class="mark {}" title="{}: {}">{}</span>',
