@@ -1,7 +1,7 @@
 """Audiences: named sets of leads and the channels they require (their scope)."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, OuterRef, Q
 
 from core.channels import ALL_CHANNELS, Channel, channels_in
 from leads.models import Lead
@@ -14,6 +14,19 @@ class AudienceQuerySet(models.QuerySet["Audience"]):
     def in_workspace(self, workspace: Workspace) -> "AudienceQuerySet":
         """Only this workspace's audiences."""
         return self.filter(workspace=workspace)
+
+    def with_counts(self) -> "AudienceQuerySet":
+        """Adds ``member_count`` and ``full_count``, the members that have all they need."""
+        full = Q(memberships__lead__enrichment_status=Lead.Status.FULL)
+        return self.annotate(
+            member_count=Count("memberships"), full_count=Count("memberships", filter=full)
+        ).order_by("name", "id")
+
+    def with_membership_of(self, lead_id: int) -> "AudienceQuerySet":
+        """Adds ``is_member``: whether this lead is in it."""
+        return self.annotate(
+            is_member=Exists(Membership.objects.filter(audience=OuterRef("pk"), lead_id=lead_id))
+        ).order_by("name", "id")
 
 
 class Audience(models.Model):
@@ -52,6 +65,11 @@ class Audience(models.Model):
     def required_list(self) -> list[Channel]:
         """The scope as channels."""
         return channels_in(self.required_channels)
+
+    @property
+    def full_sentence(self) -> str:
+        """How many members have all they need, in words; only after ``with_counts``."""
+        return f"{self.full_count:,} of {self.member_count:,} members are full"
 
 
 class Membership(models.Model):

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from audiences import scopes
 from audiences.exceptions import AudienceError
 from audiences.models import Audience, Membership
+from audiences.pasted import find_pasted
 from audiences.scopes import ScopeChange
 from core.channels import channels_in, mask_of
 from leads.models import Lead
@@ -19,6 +20,7 @@ __all__ = [
     "Added",
     "ScopeChange",
     "add_leads",
+    "add_pasted",
     "create_audience",
     "delete_audience",
     "preview_default_change",
@@ -150,6 +152,13 @@ def add_leads(*, audience: Audience, lead_ids: Iterable[int], actor: User | None
     scopes.refresh_listed(workspace=audience.workspace, lead_ids=joined)
     _record_move("audience.leads_added", audience, actor, joined)
     return Added(added=len(joined), already=known - len(joined), ignored=len(asked) - known)
+
+
+@transaction.atomic
+def add_pasted(*, audience: Audience, text: str, actor: User | None) -> tuple[Added, list[str]]:
+    """Add the leads that e-mail addresses and LinkedIn URLs belong to; also returns what belongs to none."""
+    pasted = find_pasted(workspace=audience.workspace, text=text)
+    return add_leads(audience=audience, lead_ids=pasted.lead_ids, actor=actor), pasted.unmatched
 
 
 @transaction.atomic

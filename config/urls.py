@@ -11,7 +11,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("", include("workspaces.urls")),
     path("leads/", include("leads.urls")),
-    path("audiences/", include("audiences.urls")),
+    path("", include("audiences.urls")),
     path("billing/", include("billing.urls")),
     path("", include("enrichment.urls")),
 ]

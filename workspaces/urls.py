@@ -15,8 +15,8 @@ urlpatterns = [
     path("workspaces/switch/", views.switch_workspace, name="switch_workspace"),
     path("members/", views.member_list, name="member_list"),
     path("members/add/", views.member_add, name="member_add"),
-    path("members/<int:pk>/role/", views.member_role, name="member_role"),
-    path("members/<int:pk>/link/", views.member_link, name="member_link"),
-    path("members/<int:pk>/remove/", views.member_remove, name="member_remove"),
+    path("members/<int:member_id>/role/", views.member_role, name="member_role"),
+    path("members/<int:member_id>/link/", views.member_link, name="member_link"),
+    path("members/<int:member_id>/remove/", views.member_remove, name="member_remove"),
     path("audit/", views.audit_log, name="audit_log"),
 ]

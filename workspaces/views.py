@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.context_processors import THEMES
 from workspaces import services, throttle
@@ -27,13 +27,13 @@ YEAR = 365 * 24 * 3600
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest) -> HttpResponse:
     """The sign-in page; afterwards on to ``next`` where it is one of our own pages."""
     target = _safe_next(request)
     if request.user.is_authenticated:
         return redirect(target)
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, "workspaces/login.html", {"form": SignInForm(request), "next": target})
     address = f"address:{request.META.get('REMOTE_ADDR', '')}"
     if throttle.too_many_failures(who=address):
@@ -61,7 +61,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def choose_password(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     """Where a new person's one-time link leads: choose a password and be signed in."""
     user = services.find_user_of_link(uid=uid, token=token)
@@ -80,7 +80,7 @@ def choose_password(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in_required
 def password_change(request: HttpRequest) -> HttpResponse:
     """Change one's own password; every other session of the person ends."""
@@ -126,7 +126,7 @@ def switch_workspace(request: HttpRequest) -> HttpResponse:
 # Members and the audit log -----------------------------------------------------------------------
 
 
-@require_GET
+@require_safe
 @admin_required
 def member_list(request: HttpRequest) -> HttpResponse:
     """Who is in the workspace, and as what."""
@@ -155,9 +155,9 @@ def member_add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @admin_required
-def member_link(request: HttpRequest, pk: int) -> HttpResponse:
+def member_link(request: HttpRequest, member_id: int) -> HttpResponse:
     """Another one-time link for a member who has not signed in yet."""
-    membership = _member(request, pk)
+    membership = _member(request, member_id)
     try:
         link = services.renew_password_link(membership=membership, actor=request.user)
     except MemberError as error:
@@ -167,9 +167,9 @@ def member_link(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @admin_required
-def member_role(request: HttpRequest, pk: int) -> HttpResponse:
+def member_role(request: HttpRequest, member_id: int) -> HttpResponse:
     """Change a member's role."""
-    membership, form = _member(request, pk), RoleForm(request.POST)
+    membership, form = _member(request, member_id), RoleForm(request.POST)
     if not form.is_valid():
         return _member_page(request, error="That is not a role.", status=422)
     try:
@@ -182,12 +182,12 @@ def member_role(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("workspaces:member_list")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @admin_required
-def member_remove(request: HttpRequest, pk: int) -> HttpResponse:
+def member_remove(request: HttpRequest, member_id: int) -> HttpResponse:
     """Ask, then end a membership."""
-    membership = _member(request, pk)
-    if request.method == "GET":
+    membership = _member(request, member_id)
+    if request.method != "POST":
         return render(request, "workspaces/member_remove.html", {"member": membership})
     try:
         services.remove_member(membership=membership, actor=request.user)
@@ -197,7 +197,7 @@ def member_remove(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("workspaces:member_list")
 
 
-@require_GET
+@require_safe
 @admin_required
 def audit_log(request: HttpRequest) -> HttpResponse:
     """Who changed what, newest first."""
@@ -207,9 +207,9 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     return render(request, "workspaces/audit_log.html", context)
 
 
-def _member(request: HttpRequest, pk: int) -> Membership:
+def _member(request: HttpRequest, member_id: int) -> Membership:
     members = Membership.objects.filter(workspace=request.workspace).select_related("user", "workspace")
-    return get_object_or_404(members, pk=pk)
+    return get_object_or_404(members, pk=member_id)
 
 
 def _member_page(
