@@ -15,7 +15,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_blocker):
-    """Transactional tests empty every table by TRUNCATE, which the ledger refuses: allow that, and only that, here."""
+    """Transactional tests empty tables by TRUNCATE: the ledger's refusal of that, and no other, is off."""
     with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
         cursor.execute("ALTER TABLE billing_ledgerentry DISABLE TRIGGER ledger_entry_never_truncated")
 
