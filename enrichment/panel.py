@@ -1,6 +1,7 @@
 """What the lead panel shows of enrichment: plain values for the templates, read in a handful of queries."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from core.channels import Channel, channels_in, mask_of
 from enrichment.models import ChannelEnrichment, Lookup, RunItem, VendorCall
-from enrichment.services.runs import Preview, preview_enrichment
+from enrichment.services.runs import ChannelPlan, Preview, preview_enrichment
 from leads.models import ContactPoint, Lead, LeadEvent
 
 # The panel's own order: what reaches a person first, then the rest.
@@ -83,7 +84,7 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class AskedProvider:
-    """One line under a missing channel: who, and what was said. ``state`` is a ``Lookup.Result`` or "will_ask"."""
+    """One line under a missing channel: who, and what was said. ``state`` is a ``Lookup.Result``."""
 
     name: str
     state: str
@@ -101,7 +102,6 @@ _ASKED_ICONS = {
     Lookup.Result.NOT_FOUND: "x",
     Lookup.Result.UNUSABLE: "circle-slash",
     Lookup.Result.ERROR: "triangle-alert",
-    "will_ask": "circle-dashed",
 }
 
 
@@ -458,38 +458,46 @@ def _gap(record: LeadRecord, channel: Channel, preview: Preview | None) -> Gap:
     heard = record.last_round(channel)
     asked = [row for row in heard if row.result != Lookup.Result.SKIPPED]
     lines = [_asked_line(row) for row in heard]
-    if not asked:
-        plan = preview.channels.get(channel.value) if preview else None
-        steps = plan.steps if plan else []
-        lines = [
-            AskedProvider(step.name, "skipped", f"not asked: {step.skip}")
-            if step.skip
-            else AskedProvider(step.name, "will_ask", "asked when you enrich")
-            for step in steps
-        ] or lines
-    return Gap(channel.value, channel.label, _gap_summary(record, channel, asked, lines), tuple(lines))
+    plan = preview.channels.get(channel.value) if preview else None
+    if not asked and plan is not None:
+        # The order is the workspace's, not the lead's: it is told only where it leads nowhere.
+        askable = any(not step.skip for step in plan.steps)
+        skipped = [AskedProvider(step.name, "skipped", f"not asked: {step.skip}") for step in plan.steps]
+        lines = [] if askable else skipped
+    return Gap(channel.value, channel.label, _gap_summary(record, channel, asked, plan), tuple(lines))
 
 
 def _gap_summary(
-    record: LeadRecord, channel: Channel, asked: Sequence[Lookup], lines: Sequence[AskedProvider]
+    record: LeadRecord, channel: Channel, asked: Sequence[Lookup], plan: ChannelPlan | None
 ) -> str:
-    retired = next((p for p in record.points if p.channel == channel and p.state in RETIRED_STATES), None)
-    if not asked and retired is not None:
+    if asked:
+        return _asked_summary(asked)
+    if any(point.channel == channel and point.state in RETIRED_STATES for point in record.points):
         return "The value we had was retired and nobody was asked since."
-    if not asked:
-        if not lines:
-            return "No provider is connected for this channel."
-        if all(line.state != "will_ask" for line in lines):
-            return "Nobody could be asked."
-        return "Nobody was asked yet."
-    unusable = sum(row.result == Lookup.Result.UNUSABLE for row in asked)
-    failed = sum(row.result == Lookup.Result.ERROR for row in asked)
+    if plan is not None and not plan.steps:
+        return "No provider is connected for this channel."
+    if plan is not None and all(step.skip for step in plan.steps):
+        return "Nobody can be asked."
+    return "Nobody was asked yet."
+
+
+def _asked_summary(asked: Sequence[Lookup]) -> str:
+    results = Counter(row.result for row in asked)
     many = _count(len(asked), "provider")
-    if failed == len(asked):
+    if len(results) == 1 and Lookup.Result.NOT_FOUND in results:
+        return f"{many} asked, none had it."
+    if len(results) == 1 and Lookup.Result.ERROR in results:
         return f"{many} asked, none could answer."
-    if unusable:
-        return f"{many} asked, {unusable} answered with something we cannot use."
-    return f"{many} asked, none had it."
+    parts = [f"{results[result]} {words}" for result, words in _SUMMARY_WORDS.items() if results[result]]
+    return f"{many} asked: {', '.join(parts)}."
+
+
+_SUMMARY_WORDS = {
+    Lookup.Result.NOT_FOUND: "had no match",
+    Lookup.Result.UNUSABLE: "answered with something we cannot use",
+    Lookup.Result.ERROR: "could not answer",
+    Lookup.Result.FOUND: "had a value that is gone now",
+}
 
 
 def _asked_line(row: Lookup) -> AskedProvider:

@@ -144,9 +144,10 @@ def _render(
     box = panel.run_box(record)
     action = None if box else panel.action_for(record)
     rows = panel.channel_rows(record)
+    can_enrich = request.membership.can_enrich
     context = {
         "lead": record.lead,
-        "can_enrich": request.membership.can_enrich,
+        "can_enrich": can_enrich,
         "is_admin": request.membership.is_admin,
         "box": box,
         "action": action,
@@ -154,6 +155,8 @@ def _render(
         "found": sum(row.point is not None for row in rows),
         "gaps": panel.gaps(record, action.offer if action else None),
         "note": None if box else panel.outcome_note(record),
+        # Where the answer to the click is to ask again, the outcome stands beside that button.
+        "show_note": not (can_enrich and action and action.preview.blocked == "asked_recently"),
         "problem": problem,
         "said": said,
     }

@@ -39,7 +39,11 @@ def connect_provider(request: HttpRequest) -> HttpResponse:
         return render(request, "enrichment/connect_provider.html", context)
     settings_form = ProviderSettingsForm(request.POST)
     key_form = CredentialsForm(vendor, request.POST)
-    context |= {"settings_form": settings_form, "key_form": key_form, "adapter": ADAPTERS[vendor]}
+    context |= {
+        "settings_form": settings_form,
+        "key_form": key_form,
+        "vendor_name": ADAPTERS[vendor].name,
+    }
     if not (settings_form.is_valid() & key_form.is_valid()):
         return render(request, "enrichment/connect_provider.html", context, status=422)
     tested = None
@@ -156,7 +160,7 @@ def _connect_forms(vendor: str) -> dict[str, Any]:
             initial={"name": adapter.name, "timeout_seconds": 15, "recheck_days": 30}
         ),
         "key_form": CredentialsForm(vendor),
-        "adapter": adapter,
+        "vendor_name": adapter.name,
     }
 
 
@@ -183,7 +187,7 @@ def _detail(request: HttpRequest, provider: Provider, *, status: int = 200, **ex
     known = provider.vendor in ADAPTERS
     context = {
         "provider": provider,
-        "adapter": ADAPTERS.get(provider.vendor),
+        "known": known,
         "state": figures.provider_state(provider),
         "prices": figures.prices_of(provider),
         "median_ms": round(median[0]) if median else None,

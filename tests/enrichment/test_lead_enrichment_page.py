@@ -215,8 +215,9 @@ def test_some_found_names_what_is_missing_and_who_was_asked(browse, world):
     world.enrich()
     text = words(part(browse("rep"), world))
     assert "Work email found. 4 credits spent." in text
+    assert text.count("Work email found. 4 credits spent.") == 1
     assert "Why is this lead not green?" in text
-    assert "Phone: 2 providers asked" in text
+    assert "Phone: 2 providers asked: 1 had no match, 1 could not answer." in text
     assert "People Data Labs no match" in text
     assert "Prospeo could not answer: vendor account out of credit" in text
 
@@ -233,7 +234,8 @@ def test_nothing_found_costs_nothing_and_says_so(browse, world):
 def test_after_misses_asking_everyone_again_is_a_choice_with_a_price(browse, world):
     world.enrich()
     page = part(browse("rep"), world)
-    assert "Everybody was asked lately." in page
+    assert "Not found at 4 providers. Nothing was charged." in page
+    assert "A miss is remembered for a while" in page
     assert "Ask everyone again" in page and "up to 22 credits" in page
     assert click(browse("rep"), world).status_code == 422
     response = click(browse("rep"), world, ask_again="1", quoted=22)

@@ -189,12 +189,15 @@ def test_a_passed_test_clears_what_had_blocked_it(client_for, workspace, sandbox
 
 
 def test_a_failed_test_is_kept_and_shown(client_for, workspace, sandbox):
-    provider = ProviderFactory(workspace=workspace, base_url=sandbox.base_url("hunter"))
+    key = "nobodys-key-12345678"
+    provider = ProviderFactory(
+        workspace=workspace, base_url=sandbox.base_url("hunter"), credentials={"api_key": key}
+    )
     page = client_for("admin").post(url("test_provider", provider), follow=True).content.decode()
     provider.refresh_from_db()
     assert provider.last_test_ok is False
     assert "key rejected" in page
-    assert KEY not in page
+    assert key not in page
 
 
 def test_nobody_at_the_address_is_a_sentence(client_for, workspace):
