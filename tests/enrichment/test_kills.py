@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 from django.db import connection, connections
-from enrichment.sandbox import running_sandbox
 
 from enrichment.engine.sweep import recover_lost_items
 from enrichment.engine.verify import find_faults
 from enrichment.engine.worker import Worker
 from enrichment.models import Lookup, VendorCall
+from enrichment.sandbox import running_sandbox
 from enrichment.services.providers import build_provider_adapter, shared_http_client
 from leads.models import ContactPoint
 from tests.enrichment.world import World
@@ -47,6 +47,7 @@ def killed_at(step, monkeypatch):
     """Drain in a child that dies at ``step``; False when it ended before it got that far."""
     connections.close_all()
     # Kept sockets must not be shared by two processes.
+    shared_http_client().close()
     shared_http_client.cache_clear()
     child = os.fork()
     if child == 0:
@@ -126,7 +127,7 @@ def test_a_worker_killed_at_any_step_leaves_nothing_lost_and_nothing_paid_twice(
     assert step > 40, "the fuse counts nothing"
     assert find_faults() == []
     intents = Counter(VendorCall.objects.values_list("reference", flat=True))
-    seen = Counter(entry["ref"] for entry in world.sandbox.log() if entry["ref"])
+    seen = Counter(call["reference"] for call in world.sandbox.log() if call["reference"])
     assert seen
     assert not seen - intents, "a vendor was asked without an intent"
 
