@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-dev ## Check style and formatting
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 
-bench: $(VENV)/.installed-dev ## Measure speed and print medians beside their floors
+bench: $(VENV)/.installed-dev ## Measure speed and print medians beside their floors (ARGS="click" for one)
 	@$(PY) -m core.embedded exec -- $(PY) -m bench $(ARGS)
 
 install: $(VENV)/.installed ## Create the virtualenv with the pinned packages
