@@ -155,7 +155,7 @@ def test_no_error_tells_a_key_or_a_query(client, answer):
             server.url,
             headers={"Authorization": f"Bearer {SECRET}"},
             params={"api_key": SECRET, "email": "ada@private.example"},
-            deadline=0.3,
+            deadline=0.2,
         )
     error, told = caught.value, ""
     while error is not None:
