@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -44,6 +44,7 @@ __all__ = [
     "clean_text",
     "create_lead",
     "fold",
+    "import_leads",
     "is_disposable",
     "is_free_mail",
     "is_role_address",
@@ -66,6 +67,11 @@ __all__ = [
     "taken_values",
     "update_lead_details",
 ]
+
+if TYPE_CHECKING:
+    import uuid
+
+    from leads.models import LeadImport
 
 ChannelValue = tuple[str, str]
 
@@ -235,6 +241,21 @@ def refresh_present_channels(lead_ids: Iterable[int]) -> None:
     ids = sorted(set(lead_ids))
     _lock_leads(ids)
     _refresh(ids)
+
+
+def import_leads(
+    *, workspace: Workspace, data: bytes, file_name: str, idempotency_key: "uuid.UUID", actor: User | None
+) -> "LeadImport":
+    """Bring in the leads of a CSV file: people who are known are filled in where blank, the others are new.
+
+    All good rows or, when anything breaks, none; rows that cannot be used are on the import with their line
+    and reason. The same key and file again is the same import. UnreadableFile or ImportKeyReused otherwise.
+    """
+    from leads.imports.importing import run_import  # it stores through this module
+
+    return run_import(
+        workspace=workspace, data=data, file_name=file_name, idempotency_key=idempotency_key, actor=actor
+    )
 
 
 def add_lead_events(rows: Sequence[LeadEvent]) -> None:
