@@ -6,6 +6,8 @@ import { showToast } from "./toast.js";
 if (window.Idiomorph) {
   Idiomorph.defaults.ignoreActiveValue = true;
   Idiomorph.defaults.restoreFocus = true;
+  // What somebody opened stays open while the part around it refreshes.
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, element) => name !== "open" || element.localName !== "details";
 }
 
 const polled = (detail) => !detail.requestConfig?.triggeringEvent;
