@@ -17,8 +17,8 @@ class Fault:
     workspace_id: int
 
 
-# Each rule: its name and a query for (workspace id, row, text). One statement sees one moment, and every
-# move of credits commits whole, so a rule never trips over work in flight.
+# Each rule: its name and a query for (workspace id, row, text). All of them are asked in one statement: it
+# sees one moment, and every move of credits commits whole, so no rule trips over work in flight.
 RULES: tuple[tuple[str, str], ...] = (
     (
         "credits are conserved",
@@ -209,17 +209,19 @@ RULES: tuple[tuple[str, str], ...] = (
 )
 
 
+ALL_RULES = " UNION ALL ".join(
+    f"SELECT {number}, workspace_id, fault, text FROM ({sql}) AS found (workspace_id, fault, text)"  # noqa: S608
+    for number, (_, sql) in enumerate(RULES)
+)
+
+
 def find_ledger_faults(workspace: Workspace | None = None) -> list[Fault]:
     """Every row that breaks a rule of the ledger, in one workspace or in all; an empty list is the proof."""
     workspace_id = workspace.pk if workspace else None
-    faults = []
     with connection.cursor() as cursor:
-        for rule, sql in RULES:
-            # The query is one of the constants above; only the workspace comes from outside.
-            cursor.execute(
-                "SELECT workspace_id, fault, text FROM (" + sql + ") AS found (workspace_id, fault, text)"  # noqa: S608
-                " WHERE %s::bigint IS NULL OR workspace_id = %s",
-                [workspace_id, workspace_id],
-            )
-            faults += [Fault(rule, row, text, owner) for owner, row, text in cursor.fetchall()]
-    return faults
+        cursor.execute(
+            f"SELECT * FROM ({ALL_RULES}) AS faults (rule, workspace_id, fault, text)"  # noqa: S608
+            " WHERE %s::bigint IS NULL OR workspace_id = %s ORDER BY rule, fault",
+            [workspace_id, workspace_id],
+        )
+        return [Fault(RULES[number][0], row, text, owner) for number, owner, row, text in cursor.fetchall()]
