@@ -60,17 +60,19 @@ def main(arguments: list[str]) -> int:
 
 def run_everything(var_dir: Path, *, demo: bool) -> int:
     """Bring the product up, keep it up until a signal, and leave no process behind."""
-    host, port = os.environ.get("HOST", "127.0.0.1"), read_port()
-    os.environ.update(
-        HOST=host, PORT=str(port), DJANGO_SETTINGS_MODULE="config.settings", PYTHONUNBUFFERED="1"
-    )
+    host, port = os.environ.get("HOST") or "127.0.0.1", read_port("PORT", 8000)
+    sandbox_port = read_port("SANDBOX_PORT", 8899)
+    os.environ.update(HOST=host, PORT=str(port), SANDBOX_PORT=str(sandbox_port))
+    os.environ.update(DJANGO_SETTINGS_MODULE="config.settings", PYTHONUNBUFFERED="1")
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     if demo:
         os.environ.setdefault("DEMO", "1")
         os.environ.setdefault("ALLOW_PRIVATE_HOSTS", "1")
         ensure_secrets(var_dir)
     with only_one(var_dir):
-        refuse_taken_port(host, port)
+        refuse_taken_port("PORT", host, port)
+        if demo:
+            refuse_taken_port("SANDBOX_PORT", "127.0.0.1", sandbox_port)
         holding = Holding(var_dir)
         supervisor = Supervisor(holding, PROJECT_DIR)
         try:
@@ -143,15 +145,15 @@ def web_answers(host: str, port: int) -> bool:
         connection.close()
 
 
-def read_port() -> int:
-    """PORT from the environment; EmbeddedServiceError when it is no port."""
-    value = os.environ.get("PORT") or "8000"
+def read_port(name: str, default: int) -> int:
+    """A port from the environment; EmbeddedServiceError when it is none."""
+    value = os.environ.get(name) or str(default)
     if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise EmbeddedServiceError(f"PORT is {value!r}, which is not a port number.")
+        raise EmbeddedServiceError(f"{name} is {value!r}, which is not a port number.")
     return int(value)
 
 
-def refuse_taken_port(host: str, port: int) -> None:
+def refuse_taken_port(name: str, host: str, port: int) -> None:
     """EmbeddedServiceError when something else listens on the port."""
     try:
         family, kind, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -162,7 +164,7 @@ def refuse_taken_port(host: str, port: int) -> None:
     except OSError as error:
         raise EmbeddedServiceError(
             f"Port {port} on {host} cannot be used ({error.strerror}). "
-            f"End the program that uses it, or choose another: PORT={port + 1} make run"
+            f"End the program that uses it, or choose another: {name}={port + 1} make run"
         ) from None
 
 

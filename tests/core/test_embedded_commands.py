@@ -102,7 +102,7 @@ def test_a_taken_port_is_refused_before_anything_starts(var_dir):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(EmbeddedServiceError, match=f"Port {port} on 127.0.0.1 cannot be used"):
-            refuse_taken_port("127.0.0.1", port)
+            refuse_taken_port("PORT", "127.0.0.1", port)
         done = run_embedded("run", "--demo", env={**os.environ, "PORT": str(port)}, stderr=subprocess.PIPE)
     assert done.returncode == 1 and f"Port {port}" in done.stderr
     assert not is_running(var_dir)
@@ -112,4 +112,4 @@ def test_a_taken_port_is_refused_before_anything_starts(var_dir):
 def test_a_port_that_is_none_is_named(monkeypatch, value):
     monkeypatch.setenv("PORT", value)
     with pytest.raises(EmbeddedServiceError, match="not a port number"):
-        read_port()
+        read_port("PORT", 8000)
