@@ -371,15 +371,18 @@ def fragment(context: Context, url_name: str, *args: object) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def query(context: Context, **changes: object) -> str:
-    """The page's query string with some parameters set, or dropped where the value is empty."""
+def query(context: Context, path: str = "", **changes: object) -> str:
+    """``path`` with the page's query string, some parameters set, or dropped where the value is empty.
+
+    Without a path it is the query string alone, "?" if nothing is left of it.
+    """
     parameters = context["request"].GET.copy()
     for name, value in changes.items():
         if value in (None, ""):
             parameters.pop(name, None)
         else:
             parameters[name] = str(value)
-    return f"?{parameters.urlencode()}"
+    return f"{path}?{parameters.urlencode()}" if parameters or not path else path
 
 
 @register.simple_tag
