@@ -1,6 +1,7 @@
 """Every way a vendor can fail, for every vendor: the right code, the right words, nothing secret."""
 
 import re
+import time
 import tracemalloc
 
 import pytest
@@ -66,7 +67,9 @@ def test_each_fault_has_its_code_and_words(sandbox, adapter_for, ada, vendor, fa
 @pytest.mark.parametrize("fault", ["silence", "slow_headers", "slow_drip"])
 def test_a_vendor_that_takes_for_ever_gives_no_answer(sandbox, adapter_for, ada, vendor, fault):
     sandbox.faults(vendor, fault)
+    started = time.monotonic()
     assert failure(adapter_for(vendor, timeout=0.15), ada).code == "no_answer"
+    assert time.monotonic() - started < 2
 
 
 def test_the_statuses_that_some_vendors_swap(sandbox, adapter_for, ada, vendor):
