@@ -191,9 +191,14 @@ class AuditEvent(models.Model):
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """The details as words and values, without row numbers."""
-        return [
-            (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        """The details as words and values: row numbers left out, a change as "viewer → rep"."""
+        told = {
+            name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             for name, value in self.details.items()
             if name != "audience"
-        ]
+        }
+        facts = [(name.replace("_", " "), value) for name, value in told.items()]
+        if {"before", "after"} <= told.keys():
+            change = f"{told['before']} → {told['after']}"
+            facts = [("", change), *(fact for fact in facts if fact[0] not in ("before", "after"))]
+        return facts
