@@ -323,6 +323,33 @@ def test_an_answer_that_comes_after_the_lease_was_lost_charges_nothing(world):
     assert ContactPoint.objects.filter(lead=world.lead).count() == 1
 
 
+def test_a_lost_lease_is_noticed_when_writing_even_when_no_heartbeat_came_before(world, monkeypatch):
+    monkeypatch.setattr("enrichment.engine.worker.HEARTBEAT_EVERY", 3600)
+    world.order("personal_email"), world.order("phone"), world.order("linkedin_url")
+    world.order("work_email", "apollo", "hunter")
+
+    def too_slow():
+        # By now the one heartbeat is behind us: only the write itself can notice.
+        with transaction.atomic():
+            lose_lease(world.item())
+            recover_lost_items()
+        connection.close()
+        return [value("work_email")]
+
+    world.script("hunter", too_slow, [value("work_email")])
+    world.start()
+    worker = Worker(owner="first")
+    # It may not claim the item again itself.
+    claimed = []
+    claim = worker._claim
+    monkeypatch.setattr(worker, "_claim", lambda: claimed or claimed.append(claim()))
+    worker.drain()
+    assert VendorCall.objects.get(provider__slug="hunter").state == "stale"
+    assert (world.item().state, charges()) == ("admitted", {})
+    world.work()
+    assert charges() == {"work_email": ("hunter", 4)}
+
+
 def test_a_recorded_answer_is_not_asked_for_again_by_the_next_owner(world):
     world.order("personal_email"), world.order("linkedin_url")
     world.order("work_email", "hunter", "apollo")
