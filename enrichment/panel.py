@@ -5,21 +5,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from core.channels import Channel, channels_in, mask_of
-from enrichment.models import ChannelEnrichment, Lookup, RunItem, VendorCall
+from core.channels import Channel, mask_of
+from enrichment.lead_record import LeadRecord
+from enrichment.models import ChannelEnrichment, Lookup, RunItem
 from enrichment.services.runs import ChannelPlan, Preview, preview_enrichment
-from leads.models import ContactPoint, Lead, LeadEvent
+from leads.models import ContactPoint
 
 # The panel's own order: what reaches a person first, then the rest.
 PANEL_ORDER = (Channel.WORK_EMAIL, Channel.PHONE, Channel.LINKEDIN_URL, Channel.PERSONAL_EMAIL)
-LOOKUPS_READ = 500
-EVENTS_READ = 200
-HISTORY_SHOWN = 10
 
 # How each result reads in the middle of a line: "Hunter: no match".
 RESULT_WORDS = {
@@ -149,97 +146,6 @@ class Action:
         return self.again or self.preview
 
 
-@dataclass(frozen=True)
-class HistoryLine:
-    """One line of the history; ``tone`` picks the icon's colour, ``credits`` is negative for a refund."""
-
-    at: datetime
-    icon: str
-    strong: str
-    rest: str = ""
-    credits: int = 0
-    found: bool = False
-
-    @property
-    def refund(self) -> int:
-        """Credits that came back, as a positive number."""
-        return max(0, -self.credits)
-
-
-@dataclass
-class LeadRecord:
-    """A lead with everything known about its enrichment, each part read once and only when needed."""
-
-    lead: Lead
-
-    @cached_property
-    def points(self) -> list[ContactPoint]:
-        """Contact points in every state, newest first, with what was charged and refunded for them."""
-        rows = self.lead.contact_points.select_related("channel_enrichment__charge__refund")
-        return list(rows.order_by("-enriched_at", "-id"))
-
-    @cached_property
-    def latest_item(self) -> RunItem | None:
-        """The newest run item, if the lead was ever enriched."""
-        rows = RunItem.objects.filter(lead=self.lead, workspace_id=self.lead.workspace_id)
-        return rows.select_related("run", "hold").order_by("-id").first()
-
-    @cached_property
-    def active_item(self) -> RunItem | None:
-        """The item under way, if any."""
-        item = self.latest_item
-        return item if item is not None and item.state in RunItem.ACTIVE else None
-
-    @cached_property
-    def enrichments(self) -> dict[str, ChannelEnrichment]:
-        """The channels of the item under way."""
-        if self.active_item is None:
-            return {}
-        rows = ChannelEnrichment.objects.filter(item=self.active_item).select_related("provider")
-        return {row.channel: row for row in rows}
-
-    @cached_property
-    def open_calls(self) -> dict[int, VendorCall]:
-        """The item's last call to each provider that has not ended it: being asked now, or waiting."""
-        if self.active_item is None:
-            return {}
-        rows = VendorCall.objects.filter(item=self.active_item).order_by("attempt", "id")
-        return {row.provider_id: row for row in rows}
-
-    @cached_property
-    def lookups(self) -> list[Lookup]:
-        """What providers answered about the lead, newest first."""
-        rows = Lookup.objects.filter(lead=self.lead, workspace_id=self.lead.workspace_id)
-        return list(rows.select_related("provider").order_by("-id")[:LOOKUPS_READ])
-
-    @cached_property
-    def events(self) -> list[LeadEvent]:
-        """The timeline's own lines, newest first."""
-        return list(self.lead.events.newest_first().select_related("actor")[:EVENTS_READ])
-
-    def last_round(self, channel: str) -> list[Lookup]:
-        """What the newest run that got to ``channel`` heard, in the order of asking."""
-        rows = [row for row in self.lookups if row.channel == channel]
-        latest = max((row.item_id for row in rows), default=None)
-        return [row for row in reversed(rows) if row.item_id == latest]
-
-    @property
-    def spent(self) -> int:
-        """Credits paid for this lead in all, refunds taken off."""
-        return sum(row.credits for row in self.lookups) - sum(entry.amount for entry in self.refunds)
-
-    @cached_property
-    def refunds(self) -> list:
-        """The refunds of this lead's charges, newest first."""
-        found = []
-        for point in self.points:
-            enrichment = getattr(point, "channel_enrichment", None)
-            refund = getattr(enrichment.charge, "refund", None) if enrichment and enrichment.charge else None
-            if refund is not None:
-                found.append(refund)
-        return sorted(found, key=lambda entry: entry.pk, reverse=True)
-
-
 def channel_rows(record: LeadRecord) -> list[ChannelRow]:
     """The detailed profile: required channels first."""
     order = sorted(PANEL_ORDER, key=lambda channel: not record.lead.required_channels & channel.bit)
@@ -327,14 +233,6 @@ def settled_sentences(record: LeadRecord, mask_before: int) -> list[str]:
             continue
         sentences.append(_settled_sentence(row))
     return sentences
-
-
-def history_lines(record: LeadRecord) -> list[HistoryLine]:
-    """Everything that happened to the lead, newest first."""
-    lines = [_lookup_line(row) for row in record.lookups]
-    lines += [_event_line(row) for row in record.events]
-    lines += [_refund_line(entry) for entry in record.refunds]
-    return sorted(lines, key=lambda line: line.at, reverse=True)
 
 
 def _channel_row(record: LeadRecord, channel: Channel) -> ChannelRow:
@@ -518,41 +416,6 @@ def _settled_sentence(row: ChannelEnrichment) -> str:
     return f"{label}: {row.get_state_display().lower()}."
 
 
-def _lookup_line(row: Lookup) -> HistoryLine:
-    label, name = Channel(row.channel).label, row.provider.name
-    said = f", {row.message}" if row.message else ""
-    if row.result == Lookup.Result.FOUND:
-        return HistoryLine(
-            row.created_at, "check", f"{label} found", f"by {name}{said}", credits=row.credits, found=True
-        )
-    if row.result == Lookup.Result.NOT_FOUND:
-        return HistoryLine(row.created_at, "x", label, f"not found at {name}")
-    if row.result == Lookup.Result.UNUSABLE:
-        return HistoryLine(row.created_at, "circle-slash", label, f"from {name} not used{said}")
-    if row.result == Lookup.Result.ERROR:
-        return HistoryLine(row.created_at, "triangle-alert", label, f"{name} could not answer{said}")
-    return HistoryLine(row.created_at, "minus", label, f"{name} not asked{said}")
-
-
-EVENT_ICONS = {
-    "enrichment.started": "play",
-    "enrichment.stopped": "square",
-    "lead.imported": "upload",
-    "contact.bounced": "circle-slash",
-}
-
-
-def _event_line(event: LeadEvent) -> HistoryLine:
-    by = f"by {event.actor.display_name}" if event.actor else ""
-    icon = EVENT_ICONS.get(event.kind, "circle-slash" if "bounce" in event.kind else "clock")
-    return HistoryLine(event.created_at, icon, event.text, by)
-
-
-def _refund_line(entry: object) -> HistoryLine:
-    label = Channel(entry.channel).label if entry.channel else "Charge"
-    return HistoryLine(entry.created_at, "rotate-ccw", f"{label} refunded", entry.note, credits=-entry.amount)
-
-
 def _shown(channel: Channel, value: str) -> str:
     if channel is not Channel.LINKEDIN_URL:
         return value
@@ -585,8 +448,3 @@ def _listed(words: Iterable[str]) -> str:
         for index, word in enumerate(words)
     ]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def missing_labels(mask: int) -> str:
-    """The channels of a mask as words."""
-    return _listed([channel.label for channel in channels_in(mask)])

@@ -54,9 +54,16 @@ def ensure_waterfalls(workspace: Workspace) -> dict[str, Waterfall]:
     return {channel: found[channel] for channel in Channel.values}
 
 
+def waterfall_for(workspace: Workspace, channel: str) -> Waterfall:
+    """The channel's waterfall to look at: the stored one, or an empty unsaved one where none is yet."""
+    stored = Waterfall.objects.filter(workspace=workspace, channel=channel).first()
+    return stored or Waterfall(workspace=workspace, channel=channel)
+
+
 def current_steps(waterfall: Waterfall) -> list[StepState]:
     """The live order, top first."""
-    rows = waterfall.steps.select_related("provider").order_by("position")
+    rows = WaterfallStep.objects.filter(waterfall_id=waterfall.pk)
+    rows = rows.select_related("provider").order_by("position")
     return [StepState.of(row.provider, enabled=row.enabled) for row in rows]
 
 

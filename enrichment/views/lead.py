@@ -8,8 +8,9 @@ from django.views.decorators.http import require_GET, require_POST
 from core.channels import ALL_CHANNELS
 from core.exceptions import DomainError
 from core.htmx import STOP_POLLING, add_toast, add_trigger, render_either
-from enrichment import panel
+from enrichment import history, panel
 from enrichment.forms import StartEnrichmentForm
+from enrichment.lead_record import LeadRecord
 from enrichment.services import runs
 from leads.models import Lead
 from workspaces.access import rep_required, viewer_required
@@ -84,15 +85,15 @@ def lead_history(request: HttpRequest, lead_id: int) -> HttpResponse:
     record = _record(request, lead_id)
     chosen = request.GET.get("show", "all")
     chosen = chosen if chosen in FILTERS else "all"
-    lines = panel.history_lines(record)
+    lines = history.history_lines(record)
     kept = [
         line for line in lines if chosen == "all" or (line.credits if chosen == "charged" else line.found)
     ]
     everything = request.GET.get("length") == "all"
     context = {
         "lead": record.lead,
-        "lines": kept if everything else kept[: panel.HISTORY_SHOWN],
-        "hidden": 0 if everything else max(0, len(kept) - panel.HISTORY_SHOWN),
+        "lines": kept if everything else kept[: history.LINES_SHOWN],
+        "hidden": 0 if everything else max(0, len(kept) - history.LINES_SHOWN),
         "spent": record.spent,
         "chosen": chosen,
         "filters": [("all", "All"), ("charged", "Charged"), ("found", "Found")],
@@ -113,11 +114,11 @@ def _lead(request: HttpRequest, lead_id: int) -> Lead:
     return lead
 
 
-def _record(request: HttpRequest, lead_id: int, *, fresh: bool = False) -> panel.LeadRecord:
+def _record(request: HttpRequest, lead_id: int, *, fresh: bool = False) -> LeadRecord:
     """What is known about the lead, read once for all parts of one page."""
     known = getattr(request, "lead_record", None)
     if fresh or known is None or known.lead.pk != lead_id:
-        known = request.lead_record = panel.LeadRecord(_lead(request, lead_id))
+        known = request.lead_record = LeadRecord(_lead(request, lead_id))
     return known
 
 
@@ -135,7 +136,7 @@ def _refused(request: HttpRequest, lead: Lead, message: str) -> HttpResponse:
 
 def _render(
     request: HttpRequest,
-    record: panel.LeadRecord,
+    record: LeadRecord,
     *,
     status: int = 200,
     problem: str = "",

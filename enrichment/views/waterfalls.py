@@ -21,6 +21,7 @@ from enrichment.services.waterfalls import (
     moved_providers,
     roll_back,
     save_waterfall,
+    waterfall_for,
 )
 from workspaces.access import admin_required, viewer_required
 
@@ -36,6 +37,8 @@ def waterfall(request: HttpRequest, channel: str = Channel.WORK_EMAIL.value) -> 
         return _page(request, row)
     if not request.membership.is_admin:
         raise PermissionDenied("Only admins can change waterfalls.")
+    if row.pk is None:
+        row = ensure_waterfalls(request.workspace)[channel]
     live = current_steps(row)
     draft = Draft.from_post(request.POST, live)
     if "save" not in request.POST:
@@ -61,7 +64,7 @@ def waterfall(request: HttpRequest, channel: str = Channel.WORK_EMAIL.value) -> 
 def roll_back_waterfall(request: HttpRequest, channel: str, number: int) -> HttpResponse:
     """Make an earlier version's order the live one, as a new version."""
     row = _waterfall(request, channel)
-    get_object_or_404(row.versions, number=number)
+    get_object_or_404(WaterfallVersion, waterfall_id=row.pk, number=number)
     before = row.version
     version = roll_back(waterfall=row, number=number, user=request.user)
     if version is None or version.number == before:
@@ -72,10 +75,9 @@ def roll_back_waterfall(request: HttpRequest, channel: str, number: int) -> Http
 
 
 def _waterfall(request: HttpRequest, channel: str) -> Waterfall:
-    rows = ensure_waterfalls(request.workspace)
-    if channel not in rows:
+    if channel not in Channel.values:
         raise Http404
-    row = rows[channel]
+    row = waterfall_for(request.workspace, channel)
     row.workspace = request.workspace
     return row
 
@@ -146,7 +148,7 @@ def _change_words(rows: Sequence[figures.WaterfallRow], live: Sequence[StepState
 
 def _versions(request: HttpRequest, row: Waterfall) -> tuple[list[WaterfallVersion], bool]:
     everything = request.GET.get("versions") == "all"
-    found = row.versions.select_related("saved_by")
+    found = WaterfallVersion.objects.filter(waterfall_id=row.pk).select_related("saved_by")
     listed = list(found if everything else found[: VERSIONS_SHOWN + 1])
     return listed if everything else listed[:VERSIONS_SHOWN], not everything and len(listed) > VERSIONS_SHOWN
 
@@ -156,7 +158,8 @@ def _comparison(request: HttpRequest, row: Waterfall) -> dict[str, object] | Non
     chosen = [request.GET.get(name, "") for name in ("from", "to")]
     if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in chosen):
         return None
-    found = {version.number: version for version in row.versions.filter(number__in=[int(t) for t in chosen])}
+    rows = WaterfallVersion.objects.filter(waterfall_id=row.pk, number__in=[int(text) for text in chosen])
+    found = {version.number: version for version in rows}
     older, newer = (found.get(int(text)) for text in chosen)
     if older is None or newer is None:
         return None

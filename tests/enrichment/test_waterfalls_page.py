@@ -256,3 +256,18 @@ def test_the_page_costs_few_queries(client_for, waterfall, django_assert_max_num
     client.get(URL)
     with django_assert_max_num_queries(14):
         client.get(URL)
+
+
+def test_looking_at_a_waterfall_that_is_not_there_yet_writes_nothing(client_for, workspace):
+    response = client_for("admin").get(URL)
+    assert response.status_code == 200
+    assert "Nobody to ask yet" in response.content.decode()
+    assert not workspace.waterfalls.exists()
+
+
+def test_numbers_beyond_any_row_are_not_found(client_for, waterfall):
+    client = client_for("admin")
+    roll_back = "/waterfalls/work_email/versions/99999999999999999999/roll-back/"
+    assert client.post(roll_back).status_code == 404
+    assert client.get("/leads/99999999999999999999/enrichment/").status_code == 404
+    assert client.get("/providers/99999999999999999999/").status_code == 404
