@@ -5,12 +5,14 @@ ROWS, which makes such a row in a workspace and returns what stands in the URL.
 """
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from leads.models import LeadImport
 from tests.conftest import HTMX, sign_in
 from tests.factories import AudienceFactory, LeadFactory, MembershipFactory, UserFactory, WorkspaceFactory
 from tests.factories.enrichment import ProviderFactory, waterfall_of
@@ -49,10 +51,14 @@ RULES = {
     "audiences:lead_audiences": {"GET": VIEWER},
     "audiences:lead_join": {"POST": REP},
     "audiences:lead_leave": {"POST": REP},
+    "audiences:add_import": {"GET": REP, "POST": REP},
     "leads:lead_list": {"GET": VIEWER},
     "leads:lead_panel": {"GET": VIEWER},
     "leads:lead_row": {"GET": VIEWER},
     "leads:lead_head": {"GET": VIEWER},
+    "leads:lead_import": {"GET": REP, "POST": REP},
+    "leads:lead_import_detail": {"GET": REP},
+    "leads:lead_import_refused": {"GET": REP},
     "enrichment:lead_enrichment": {"GET": VIEWER},
     "enrichment:start_enrichment": {"POST": REP},
     "enrichment:stop_enrichment": {"POST": REP},
@@ -72,6 +78,7 @@ ROWS = {
     "lead_id": lambda workspace: LeadFactory(workspace=workspace).pk,
     "audience_id": lambda workspace: AudienceFactory(workspace=workspace).pk,
     "member_id": lambda workspace: MembershipFactory(workspace=workspace).pk,
+    "import_id": lambda workspace: LeadImport.objects.create(workspace=workspace, idempotency_key=uuid4()).pk,
     "provider_id": lambda workspace: ProviderFactory(workspace=workspace).pk,
     "number": lambda workspace: (
         waterfall_of(workspace, "work_email", ProviderFactory(workspace=workspace)).version
