@@ -194,6 +194,7 @@ def _detail(request: HttpRequest, provider: Provider, *, status: int = 200, **ex
         "hit_rate": rates.get(provider.pk, figures.HitRate()),
         "days": figures.PROVIDER_DAYS,
         "errors": figures.recent_errors(provider),
+        "limits": [limit.replace("/", " a ") for limit in ADAPTERS[provider.vendor].limits] if known else [],
         "settings_form": ProviderSettingsForm(
             initial={
                 "name": provider.name,

@@ -164,6 +164,7 @@ def test_of_a_key_only_its_last_four_characters_are_ever_shown(client_for, works
         page = client.get(path).content.decode()
         assert KEY not in page and KEY[:-4] not in page
     assert "••••••••3F9A" in page
+    assert "15 a second, 500 a minute" in page
 
 
 def test_a_key_is_ciphertext_in_the_database(workspace):
