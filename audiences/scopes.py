@@ -18,18 +18,27 @@ _IN_AUDIENCE = "lead.id IN (SELECT lead_id FROM audiences_membership WHERE audie
 _IN_NO_AUDIENCE = "NOT EXISTS (SELECT FROM audiences_membership m WHERE m.lead_id = lead.id)"
 _LISTED = "lead.id = ANY(%(lead_ids)s::bigint[])"
 
+# Locks the leads that change in ascending id, the order in which everything locks several leads.
 _REFRESH = """
-UPDATE leads_lead AS target SET required_channels = fresh.mask, updated_at = now()
-FROM (
-    SELECT lead.id, COALESCE(bit_or(audience.required_channels), workspace.default_channels) AS mask
+WITH stale AS (
+    SELECT lead.id, fresh.mask
     FROM leads_lead lead
-    JOIN workspaces_workspace workspace ON workspace.id = lead.workspace_id
-    LEFT JOIN audiences_membership membership ON membership.lead_id = lead.id
-    LEFT JOIN audiences_audience audience ON audience.id = membership.audience_id
-    WHERE lead.workspace_id = %(workspace)s AND {which}
-    GROUP BY lead.id, workspace.default_channels
-) AS fresh
-WHERE target.id = fresh.id AND target.required_channels <> fresh.mask
+    JOIN (
+        SELECT lead.id, COALESCE(bit_or(audience.required_channels), workspace.default_channels) AS mask
+        FROM leads_lead lead
+        JOIN workspaces_workspace workspace ON workspace.id = lead.workspace_id
+        LEFT JOIN audiences_membership membership ON membership.lead_id = lead.id
+        LEFT JOIN audiences_audience audience ON audience.id = membership.audience_id
+        WHERE lead.workspace_id = %(workspace)s AND {which}
+        GROUP BY lead.id, workspace.default_channels
+    ) AS fresh ON fresh.id = lead.id
+    WHERE lead.required_channels <> fresh.mask
+    ORDER BY lead.id
+    FOR NO KEY UPDATE OF lead
+)
+UPDATE leads_lead AS target SET required_channels = stale.mask, updated_at = now()
+FROM stale
+WHERE target.id = stale.id
 """
 
 # What the others of a member's audiences require stays; only this audience's part is exchanged.

@@ -213,5 +213,5 @@ def test_recomputing_is_one_update(workspace, django_assert_num_queries):
     Lead.objects.update(required_channels=ALL_CHANNELS)
     with django_assert_num_queries(4) as seen:
         assert services.refresh_required_channels(workspace=workspace, audience=audience) == 1
-    assert sum(query["sql"].lstrip().startswith("UPDATE") for query in seen.captured_queries) == 1
+    assert sum("UPDATE leads_lead" in query["sql"] for query in seen.captured_queries) == 1
     assert required(lead) == Channel.PHONE.bit
