@@ -1,4 +1,4 @@
-// Light, dark or as the system: kept in a cookie that the server reads, so the next page has no flash.
+// Light, dark or as the system: the server keeps it in a cookie it reads itself, so the next page has no flash.
 import { announce } from "./live.js";
 import { setIcon } from "./icon.js";
 
@@ -19,8 +19,9 @@ document.addEventListener("submit", (event) => {
   const theme = button.hasAttribute("data-theme-toggle") ? toggled : button.value;
   if (theme === "system") delete root.dataset.theme;
   else root.dataset.theme = theme;
-  const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+  const body = new URLSearchParams(new FormData(event.target));
+  body.set("theme", theme);
+  fetch(event.target.action, { method: "POST", body, redirect: "manual" });
   paintToggle();
   announce(theme === "system" ? "Theme follows the system" : `Theme: ${theme}`);
 });
