@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audiences import views
+from audiences import import_views, views
 
 app_name = "audiences"
 
@@ -21,6 +21,7 @@ urlpatterns = [
     path(
         "audiences/<int:audience_id>/leads/remove/", views.audience_remove_leads, name="audience_remove_leads"
     ),
+    path("leads/import/<int:import_id>/audience/", import_views.add_import, name="add_import"),
     path("leads/<int:lead_id>/audiences/", views.lead_audiences, name="lead_audiences"),
     path("leads/<int:lead_id>/audiences/join/", views.lead_join, name="lead_join"),
     path("leads/<int:lead_id>/audiences/<int:audience_id>/leave/", views.lead_leave, name="lead_leave"),

@@ -20,14 +20,16 @@ class LeadListForm(forms.Form):
         required=False, choices=[("", "Any"), *Channel.choices], label="Missing channel"
     )
     sort = forms.CharField(required=False, max_length=20)
+    imported = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
 
-    # Status has tabs of its own; these two are shown as chips.
-    CHIPS = {"audience": "Audience", "missing": "Missing"}
+    # Status has tabs of its own; these are shown as chips.
+    CHIPS = {"audience": "Audience", "missing": "Missing", "imported": "Import"}
 
     def __init__(self, data: Any, *, workspace: Workspace) -> None:
         super().__init__(data, auto_id="filter-%s")
         self._workspace = workspace
         self.fields["audience"].choices = self._audiences
+        self.fields["imported"].choices = self._import_named
         self.is_valid()
 
     def _audiences(self) -> list[tuple[Any, str]]:
@@ -37,9 +39,18 @@ class LeadListForm(forms.Form):
             self._audience_choices = [("", "Any audience"), *named]
         return self._audience_choices
 
+    def _import_named(self) -> list[tuple[int, str]]:
+        """The one import the list is narrowed to, if it is this workspace's."""
+        if not hasattr(self, "_import_choices"):
+            text = self.data.get("imported", "")
+            known = self._workspace.lead_imports.values_list("pk", "file_name")
+            readable = text.isascii() and text.isdecimal() and len(text) < 19
+            self._import_choices = list(known.filter(pk=int(text))) if readable else []
+        return self._import_choices
+
     def value(self, name: str) -> Any:
         """The cleaned value, or an empty one."""
-        return self.cleaned_data.get(name) or (None if name == "audience" else "")
+        return self.cleaned_data.get(name) or (None if name in ("audience", "imported") else "")
 
     @property
     def ordering(self) -> Sort:
@@ -58,12 +69,12 @@ class LeadListForm(forms.Form):
     @property
     def beside_search(self) -> list[tuple[str, Any]]:
         """What the search box sends along unchanged."""
-        return self._carried("status", "audience", "missing", "sort")
+        return self._carried("status", "audience", "missing", "imported", "sort")
 
     @property
     def beside_filters(self) -> list[tuple[str, Any]]:
         """What the filter menu sends along unchanged."""
-        return self._carried("q", "status", "sort")
+        return self._carried("q", "status", "imported", "sort")
 
     def _carried(self, *names: str) -> list[tuple[str, Any]]:
         return [(name, value) for name in names if (value := self.value(name))]

@@ -68,7 +68,13 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         return self.filter(search_vector=PrefixQuery(words[:SEARCH_WORDS]))
 
     def matching(
-        self, *, text: str = "", status: str = "", audience: int | None = None, missing: str = ""
+        self,
+        *,
+        text: str = "",
+        status: str = "",
+        audience: int | None = None,
+        missing: str = "",
+        lead_import: int | None = None,
     ) -> "LeadQuerySet":
         """Leads that pass every filter that is given."""
         rows = self
@@ -81,6 +87,8 @@ class LeadQuerySet(models.QuerySet["Lead"]):
             rows = rows.filter(memberships__audience_id=audience)
         if missing:
             rows = rows.missing(missing)
+        if lead_import is not None:
+            rows = rows.filter(last_import=lead_import)
         return rows
 
     def with_live_state(self) -> "LeadQuerySet":

@@ -80,6 +80,7 @@ def _matching(workspace: Workspace, form: LeadListForm, **changes: Any) -> LeadQ
         "status": form.value("status"),
         "audience": form.value("audience"),
         "missing": form.value("missing"),
+        "lead_import": form.value("imported"),
     }
     return Lead.objects.in_workspace(workspace).matching(**{**filters, **changes})
 

@@ -1,6 +1,7 @@
 """Reading what people upload: encodings, delimiters, quotes and files that are no tables."""
 
 import codecs
+import contextlib
 import time
 
 import pytest
@@ -236,8 +237,6 @@ def test_no_bytes_raise_anything_else(data):
 )  # fmt: skip
 def test_hostile_megabytes_are_judged_in_a_moment(data):
     begin = time.perf_counter()
-    try:
+    with contextlib.suppress(UnreadableFile):
         rows(data)
-    except UnreadableFile:
-        pass
     assert time.perf_counter() - begin < 10
