@@ -2,15 +2,9 @@
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone called ``name``; UTC where it is not known here."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+from core.clock import zone_of
 
 
 def month_bounds(*, now: datetime, timezone: str, renewal_day: int) -> tuple[datetime, datetime]:

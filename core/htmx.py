@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import resolve, reverse
 from django.utils.cache import patch_vary_headers
@@ -51,6 +52,8 @@ def include_view(request: HttpRequest, url_name: str, *args: object) -> SafeStri
     request.included = True
     try:
         response = match.func(request, *match.args, **match.kwargs)
+    except (Http404, PermissionDenied):
+        return SafeString("")
     finally:
         request.included = before
     if response.status_code not in (200, STOP_POLLING):

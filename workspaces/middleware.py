@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
+from core.clock import zone_of
 from workspaces.models import Membership
 
 SESSION_KEY = "workspace_id"
@@ -24,6 +26,7 @@ class WorkspaceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Start with nothing; ``process_view`` fills in."""
         request.memberships, request.membership, request.workspace = [], None, None
+        timezone.deactivate()
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> None:
@@ -36,6 +39,8 @@ class WorkspaceMiddleware:
         if request.memberships:
             request.membership = request.memberships[0]
             request.workspace = request.membership.workspace
+            # Every time on a page is the workspace's own.
+            timezone.activate(zone_of(request.workspace.timezone))
 
 
 class NoStoreMiddleware:

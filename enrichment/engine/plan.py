@@ -9,6 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from core.channels import Channel
+from core.clock import zone_of
 from enrichment.adapters import ADAPTERS
 from enrichment.adapters.base import Adapter, LeadQuery
 from enrichment.models import Lookup, Provider, WaterfallStep
@@ -108,7 +109,7 @@ class Planner:
             code, why = "missing_input", needs
         missed_at = misses.get((lead.pk, provider.pk, channel))
         if not code and missed_at and missed_at > timezone.now() - timedelta(days=provider.recheck_days):
-            local = timezone.localtime(missed_at)
+            local = missed_at.astimezone(zone_of(self.workspace.timezone))
             code, why = RECENT_MISS, f"no match on {local.day} {local:%b}"
         return replace(plain, skip=why, skip_code=code)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
 from core.channels import mask_of
+from core.clock import zone_of
 from enrichment.adapters.base import RETRY, Adapter, AdapterError, Answer, LeadQuery
 from enrichment.engine import limits
 from enrichment.engine.judging import mark_taken
@@ -147,7 +147,8 @@ class Worker:
         if gate.open:
             return True
         if gate.pass_over:
-            again = timezone.localtime(timezone.now() + timedelta(seconds=gate.wait))
+            zone = zone_of(live.item.lead.workspace.timezone)
+            again = datetime.now(zone) + timedelta(seconds=gate.wait)
             self._fail(
                 live, provider_id, "not_answering", f"not answering, passed over until {again:%H:%M:%S}"
             )
