@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from core.exceptions import DomainError
+from core.spreadsheets import safe_cell
 from leads import services
 from leads.import_forms import LeadImportForm
 from leads.models import LeadImport
@@ -16,7 +17,6 @@ from workspaces.access import rep_required
 
 SHOWN_LINES = 100
 RECENT = 10
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,8 +91,3 @@ def _refused_csv(done: LeadImport) -> Iterator[str]:
     yield "\ufeff" + writer.writerow(["Line", "Reason", *map(safe_cell, done.columns)])
     for row in done.refused_rows:
         yield writer.writerow([row["line"], safe_cell(row["reason"]), *map(safe_cell, row["row"])])
-
-
-def safe_cell(text: str) -> str:
-    """``text`` so that no spreadsheet takes it for a formula; the import takes the apostrophe off phones again."""
-    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text
