@@ -121,7 +121,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL},
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# The database keeps sessions; the cache only saves asking it.
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 
 RQ_QUEUES = {
     "enrichment": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 900, "SERIALIZER": "rq.serializers.JSONSerializer"},

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from core.channels import Channel, mask_of
+from enrichment.engine.plan import Planner
 from enrichment.lead_record import LeadRecord
 from enrichment.models import ChannelEnrichment, Lookup, RunItem
 from enrichment.services.runs import ChannelPlan, Preview, preview_enrichment
@@ -175,10 +176,14 @@ def run_box(record: LeadRecord) -> RunBox | None:
 
 def action_for(record: LeadRecord) -> Action:
     """What a click would do now; asks the engine's preview, and again without its memory where that blocks."""
-    preview = preview_enrichment(lead=record.lead, points=record.points)
-    again = None
-    if preview.blocked == "asked_recently":
-        again = preview_enrichment(lead=record.lead, ask_again=True, points=record.points)
+    known = {
+        "lead": record.lead,
+        "points": record.points,
+        "lookups": record.lookups,
+        "planner": Planner.of(record.lead.workspace),
+    }
+    preview = preview_enrichment(**known)
+    again = preview_enrichment(**known, ask_again=True) if preview.blocked == "asked_recently" else None
     return Action(preview, again, uuid.uuid4())
 
 

@@ -17,6 +17,7 @@ from leads.models import ContactPoint, Lead
 from workspaces.models import Workspace
 
 RECENT_MISS = "recent_miss"
+MISSES = (Lookup.Result.NOT_FOUND, Lookup.Result.UNUSABLE)
 BLOCKED_WORDS = {"key_rejected": "key rejected", "out_of_credit": "vendor account out of credit"}
 
 
@@ -70,14 +71,16 @@ class Planner:
         *,
         ask_again: bool = False,
         points: Iterable[ContactPoint] | None = None,
+        lookups: Iterable[Lookup] | None = None,
     ) -> dict[int, Orders]:
         """The orders of each lead's missing channels: {lead id: {channel: steps}}; at most two queries.
 
-        ``points`` are the leads' contact points in every state, where the caller has them already.
+        ``points`` are the leads' contact points in every state and ``lookups`` what providers said of
+        them, where the caller has them already.
         """
         ids = [lead.pk for lead in leads]
         rows = list(ContactPoint.objects.filter(lead_id__in=ids) if points is None else points)
-        misses = {} if ask_again else self._recent_misses(ids)
+        misses = {} if ask_again else self._recent_misses(ids) if lookups is None else _misses(lookups)
         by_lead: dict[int, list[ContactPoint]] = defaultdict(list)
         for point in rows:
             by_lead[point.lead_id].append(point)
@@ -118,13 +121,22 @@ class Planner:
         rows = (
             Lookup.objects.filter(
                 lead_id__in=lead_ids,
-                result__in=(Lookup.Result.NOT_FOUND, Lookup.Result.UNUSABLE),
+                result__in=MISSES,
                 created_at__gt=timezone.now() - timedelta(days=longest),
             )
             .values_list("lead_id", "provider_id", "channel")
             .annotate(latest=Max("created_at"))
         )
         return {(lead, provider, channel): latest for lead, provider, channel, latest in rows}
+
+
+def _misses(lookups: Iterable[Lookup]) -> dict[tuple[int, int, str], datetime]:
+    found: dict[tuple[int, int, str], datetime] = {}
+    for row in lookups:
+        key = (row.lead_id, row.provider_id, row.channel)
+        if row.result in MISSES and (key not in found or row.created_at > found[key]):
+            found[key] = row.created_at
+    return found
 
 
 def build_query(lead: Lead, points: Iterable[ContactPoint], *, ref: str = "") -> LeadQuery:

@@ -18,7 +18,7 @@ from enrichment.exceptions import (
     PriceChanged,
 )
 from enrichment.jobs import wake_workers
-from enrichment.models import ChannelEnrichment, Run, RunItem
+from enrichment.models import ChannelEnrichment, Lookup, Run, RunItem
 from leads import services as lead_services
 from leads.models import ContactPoint, Lead, LeadEvent
 from workspaces.models import User
@@ -49,16 +49,23 @@ class Preview:
 
 
 def preview_enrichment(
-    *, lead: Lead, ask_again: bool = False, points: list[ContactPoint] | None = None
+    *,
+    lead: Lead,
+    ask_again: bool = False,
+    points: list[ContactPoint] | None = None,
+    lookups: list[Lookup] | None = None,
+    planner: Planner | None = None,
 ) -> Preview:
     """What enriching ``lead`` now would ask and could cost; writes nothing.
 
-    ``points`` are the lead's contact points in every state, where the caller has them already.
+    ``points`` are the lead's contact points in every state, ``lookups`` what providers said of it and
+    ``planner`` its workspace's, where the caller has them already.
     """
     missing = lead.missing_list
     if not missing:
         return Preview([], {}, blocked="nothing_missing")
-    orders = Planner.of(lead.workspace).plan([lead], ask_again=ask_again, points=points)[lead.pk]
+    planner = planner or Planner.of(lead.workspace)
+    orders = planner.plan([lead], ask_again=ask_again, points=points, lookups=lookups)[lead.pk]
     prices = _prices(lead, orders)
     channels = {
         channel: ChannelPlan(steps, max(prices.get(channel, {}).values(), default=0))
