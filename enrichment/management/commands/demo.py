@@ -1,6 +1,7 @@
 """Loads the demo workspace: people to sign in as, leads, audiences, providers on the sandbox, credits."""
 
 import os
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import connection, transaction
 
 from audiences.services import add_leads, create_audience
 from billing import services as billing
 from core.channels import Channel
+from enrichment.adapters import ADAPTERS
 from enrichment.models import Provider, Waterfall
 from enrichment.sandbox import DEFAULT_PORT, sandbox_base_url
 from enrichment.services.providers import CheckResult, connect_provider
@@ -50,7 +52,13 @@ RATES = (
     (Channel.PHONE, "peopledatalabs", 15),
     (Channel.LINKEDIN_URL, "apollo", 1),
 )
-DACH = ("Germany", "Austria", "Switzerland", "Netherlands")
+# Leads of the first page with whom each outcome of Enrich profile can be seen; the sandbox always answers the same.
+SHOWCASE = (
+    ("Everything is found", "Stephanie Diaz"),
+    ("Some is found", "Margaret Clark"),
+    ("Nothing is found", "Robert Long"),
+)
+DACH_AND_BENELUX = ("Germany", "Austria", "Switzerland", "Netherlands", "Belgium", "Luxembourg")
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ AUDIENCES = (
     DemoAudience(
         "DACH and Benelux",
         (Channel.WORK_EMAIL, Channel.PHONE, Channel.LINKEDIN_URL),
-        lambda lead: lead.country in DACH,
+        lambda lead: lead.country in DACH_AND_BENELUX,
     ),
     DemoAudience(
         "US revenue leaders",
@@ -88,13 +96,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError("Demo data are loaded only with DEMO=1: their password is public.")
-        workspace = Workspace.objects.filter(name=NAME).order_by("pk").first()
-        if workspace is None:
-            with transaction.atomic():
-                workspace = self.load()
+        with transaction.atomic():
+            # Two starts at once: the second waits here, and then finds everything.
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('headwater demo'))")
+            if not User.objects.filter(email=PEOPLE[0][0]).exists():
+                self.load()
+                self.stdout.write("Loaded the demo workspace. Enrich these leads to see each outcome:")
+                for outcome, name in SHOWCASE:
+                    self.stdout.write(f"  {outcome:<20} {name}")
         self.point_at_sandbox()
 
-    def load(self) -> Workspace:
+    def load(self) -> None:
         """Create everything, in one transaction: a start that is stopped half-way leaves nothing."""
         users = {email: self.user(email, name) for email, name, _ in PEOPLE}
         admin = users["admin@example.com"]
@@ -112,7 +125,7 @@ class Command(BaseCommand):
         billing.set_budget(workspace=main, monthly_limit=MONTHLY_BUDGET, actor=admin)
         self.audiences(main, admin)
         self.providers(main, admin)
-        return main
+        self.rates(main, admin)
 
     def user(self, email: str, name: str) -> User:
         """A person of the demo; one that is there already keeps their password."""
@@ -132,9 +145,17 @@ class Command(BaseCommand):
         billing.grant_credits(
             workspace=workspace, amount=amount, actor=admin, key="demo:grant", note="Demo credits"
         )
-        for channel, provider, credits in RATES:
+
+    def rates(self, workspace: Workspace, admin: User) -> None:
+        """What differs from the channels' defaults."""
+        for channel, vendor, credits in RATES:
             billing.set_rate(
-                workspace=workspace, channel=channel, provider=provider, credits=credits, actor=admin
+                workspace=workspace,
+                channel=channel,
+                provider=vendor,
+                provider_name=ADAPTERS[vendor].name,
+                credits=credits,
+                actor=admin,
             )
 
     def audiences(self, workspace: Workspace, admin: User) -> None:
@@ -170,9 +191,9 @@ class Command(BaseCommand):
     def point_at_sandbox(self) -> None:
         """Follow the sandbox to the port it has this time; a provider an admin pointed elsewhere stays there."""
         for vendor in VENDORS:
-            Provider.objects.filter(
-                workspace__name=NAME, vendor=vendor, base_url__startswith="http://127.0.0.1:"
-            ).update(base_url=base_url(vendor))
+            anywhere = f"^{re.escape(sandbox_base_url(vendor, port=0)).replace(':0', ':[0-9]+')}$"
+            providers = Provider.objects.filter(vendor=vendor, base_url__regex=anywhere)
+            providers.exclude(base_url=base_url(vendor)).update(base_url=base_url(vendor))
 
 
 def base_url(vendor: str) -> str:
