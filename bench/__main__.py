@@ -18,7 +18,13 @@ def prepare() -> None:
     """Point the environment at an empty database and a Redis number that nothing else uses."""
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("FIELD_ENCRYPTION_KEYS", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    os.environ |= {"DEMO": "1", "ALLOW_PRIVATE_HOSTS": "1", "TESTING": "1", "LOG_LEVEL": "WARNING"}
+    os.environ |= {
+        "DEMO": "1",
+        "ALLOW_PRIVATE_HOSTS": "1",
+        "TESTING": "1",
+        "LOG_LEVEL": "WARNING",
+        "ALLOWED_HOSTS": "testserver",
+    }
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     url = os.environ["DATABASE_URL"]
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,5 +1,6 @@
 """Runs one RQ worker on the enrichment queue."""
 
+import importlib
 import os
 import signal
 from types import FrameType
@@ -10,6 +11,7 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from enrichment.jobs import QUEUE, STOP_SIGNAL
+from leads.services import is_disposable, normalize_email, normalize_phone
 
 
 class EnrichmentWorker(Worker):
@@ -22,12 +24,21 @@ class EnrichmentWorker(Worker):
         super().request_stop(signum, frame)
 
 
+def warm_up() -> None:
+    """Load once what every job's process would otherwise load after its fork, while a person waits."""
+    importlib.import_module("enrichment.engine.worker")
+    normalize_phone("+1 202 555 0142", "United States")
+    normalize_email("somebody@mailbox.example")
+    is_disposable("mailbox.example")
+
+
 class Command(BaseCommand):
     help = "Run one worker on the enrichment queue. Stop it with SIGTERM; work under way is recorded first."
 
     def handle(self, *args: object, **options: object) -> None:
         # Inherited by the job's process: a stop that comes before the job listens must not kill it.
         signal.signal(STOP_SIGNAL, signal.SIG_IGN)
+        warm_up()
         queue = django_rq.get_queue(QUEUE)
         # A killed worker is off the books (/readyz) after 90 seconds instead of RQ's eight minutes.
         worker = EnrichmentWorker(
