@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core import http as core_http
+from core import http_connections
 from core.http import BadHeader, BadUrl, HttpClient, HttpError
 from tests.core.raw_server import answer_of, raw_server, reset, wait_for_the_end
 
@@ -61,7 +61,7 @@ def test_one_connection_serves_call_after_call(client):
 def test_a_connection_that_idled_for_long_is_not_used_again(client, monkeypatch):
     with raw_server(answer_of(b"{}")) as server:
         client.request("GET", server.url)
-        monkeypatch.setattr(core_http, "MAX_IDLE_SECONDS", 0.0)
+        monkeypatch.setattr(http_connections, "MAX_IDLE_SECONDS", 0.0)
         client.request("GET", server.url)
         assert server.connections == 2
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from core import http as core_http
+from core import http_connections
 from core.http import HttpClient, NoAnswer, UnsafeConnection
 from tests.core.raw_server import answer_of, raw_server
 
@@ -24,9 +24,9 @@ def client():
 @pytest.fixture(autouse=True)
 def fresh_authorities():
     """The trusted authorities are read once per process; here each test brings its own."""
-    core_http._tls_context.cache_clear()
+    http_connections.tls_context.cache_clear()
     yield
-    core_http._tls_context.cache_clear()
+    http_connections.tls_context.cache_clear()
 
 
 def certificate(tmp_path, *, address="127.0.0.1", days=(-1, 30)):
