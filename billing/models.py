@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from billing.querysets import LedgerEntryQuerySet
+from billing.querysets import INTERNAL_KINDS, LedgerEntryQuerySet
 from core.channels import Channel
 from workspaces.models import User, Workspace
 
@@ -63,6 +63,11 @@ class Rate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.provider or 'default'}: {self.credits}"
+
+    @property
+    def display_name(self) -> str:
+        """How people call its provider."""
+        return self.provider_name or title_of(self.provider)
 
 
 class Budget(models.Model):
@@ -279,7 +284,17 @@ class LedgerEntry(models.Model):
         return self.amount * ((self.target in owned) - (self.source in owned))
 
     @property
+    def is_internal(self) -> bool:
+        """Whether it is a hold or a release: nothing was charged."""
+        return self.kind in INTERNAL_KINDS
+
+    @property
     def provider_name(self) -> str:
-        """How people call the provider: as frozen on the hold, else its slug in capitals."""
+        """How people call the provider: as frozen on the hold, else its slug in words."""
         names = self.hold.provider_names if self.hold_id else {}
-        return names.get(self.provider) or self.provider.replace("-", " ").replace("_", " ").title()
+        return names.get(self.provider) or title_of(self.provider)
+
+
+def title_of(slug: str) -> str:
+    """A provider's slug in words: "people_data_labs" is "People Data Labs"."""
+    return slug.replace("-", " ").replace("_", " ").title()

@@ -32,6 +32,12 @@ def find_period(*, workspace_id: int, now: datetime) -> BudgetPeriod | None:
     return BudgetPeriod.objects.filter(workspace_id=workspace_id, starts_at__lte=now, ends_at__gt=now).first()
 
 
+def period_now(*, workspace: Workspace, budget: Budget, now: datetime | None = None) -> BudgetPeriod:
+    """The period around ``now`` to look at: an unsaved one where nothing was reserved in it yet. Writes nothing."""
+    now = now or timezone.now()
+    return find_period(workspace_id=workspace.pk, now=now) or _new_period(workspace, budget, now)
+
+
 def next_bounds(workspace: Workspace, budget: Budget, now: datetime) -> tuple[datetime, datetime]:
     """Start and end of the period around ``now`` that would be created; it never reaches into another one."""
     starts_at, ends_at = month_bounds(now=now, timezone=workspace.timezone, renewal_day=budget.renewal_day)
@@ -91,9 +97,14 @@ def _create_period(workspace: Workspace, now: datetime) -> BudgetPeriod:
     # Somebody may have created it while we waited for the lock.
     if period := find_period(workspace_id=workspace.pk, now=now):
         return period
-    budget = budget_of(workspace)
+    period = _new_period(workspace, budget_of(workspace), now)
+    period.save(force_insert=True)
+    return period
+
+
+def _new_period(workspace: Workspace, budget: Budget, now: datetime) -> BudgetPeriod:
     starts_at, ends_at = next_bounds(workspace, budget, now)
-    return BudgetPeriod.objects.create(
+    return BudgetPeriod(
         workspace=workspace,
         starts_at=starts_at,
         ends_at=ends_at,

@@ -61,6 +61,27 @@ def set_rate(
     return rate
 
 
+@transaction.atomic
+def set_rates(
+    *,
+    workspace: Workspace,
+    channel: str,
+    rates: Mapping[str, int | None],
+    names: Mapping[str, str],
+    actor: User | None,
+) -> None:
+    """Set several rates of one channel together: credits by provider slug, "" being the channel's default."""
+    for provider, credits in rates.items():
+        set_rate(
+            workspace=workspace,
+            channel=channel,
+            provider=provider,
+            provider_name=names.get(provider, ""),
+            credits=credits,
+            actor=actor,
+        )
+
+
 def prices_for(*, workspace: Workspace, channels: Mapping[str, Sequence[str]]) -> Prices:
     """Today's price of each provider (slug) on each channel: its own rate, else the channel's, else the product's."""
     rows = Rate.objects.filter(workspace=workspace, channel__in=list(channels))

@@ -51,12 +51,10 @@ class Room:
 
 def room_for_holds(*, workspace: Workspace, now: datetime | None = None) -> Room:
     """What new work may reserve at this moment. Reads only: a period that is due is not created."""
-    now = now or timezone.now()
     account = CreditAccount.objects.filter(workspace=workspace).first() or CreditAccount()
-    period = find_period(workspace_id=workspace.pk, now=now)
+    period = find_period(workspace_id=workspace.pk, now=now or timezone.now())
     if period is None:
-        limit = budget_of(workspace).monthly_limit
-        return Room(account.available, limit, bool(account.frozen_reason))
+        period = BudgetPeriod(hard_limit=budget_of(workspace).monthly_limit)
     return room_of(account, period)
 
 
