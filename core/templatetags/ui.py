@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -365,10 +365,7 @@ def _time(moment: datetime, words: str) -> SafeString:
 @register.simple_tag(takes_context=True)
 def fragment(context: Context, url_name: str, *args: object) -> SafeString:
     """Another view's fragment, rendered for this viewer: how a page shows what an app above its own knows."""
-    try:
-        return include_view(context["request"], url_name, *args)
-    except NoReverseMatch:
-        return SafeString("")
+    return include_view(context["request"], url_name, *args)
 
 
 @register.simple_tag(takes_context=True)
@@ -386,15 +383,6 @@ def query(context: Context, path: str = "", **changes: object) -> str:
     return f"{path}?{parameters.urlencode()}" if parameters or not path else path
 
 
-@register.simple_tag
-def nav_url(url_name: str, *args: object) -> str:
-    """The URL of a page, or "" where this installation has none of that name."""
-    try:
-        return reverse(url_name, args=args)
-    except NoReverseMatch:
-        return ""
-
-
 @register.inclusion_tag("ui/nav.html", takes_context=True)
 def navigation(context: Context) -> dict[str, Any]:
     """The sidebar's links: those the viewer's role may use, with the current page marked."""
@@ -404,9 +392,9 @@ def navigation(context: Context) -> dict[str, Any]:
         (
             title,
             [
-                {"url": url, "words": words, "icon": icon_name}
+                {"url": reverse(name), "words": words, "icon": icon_name}
                 for name, words, icon_name, admins_only in links
-                if (is_admin or not admins_only) and (url := nav_url(name))
+                if is_admin or not admins_only
             ],
         )
         for title, links in NAVIGATION

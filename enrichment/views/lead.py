@@ -34,7 +34,7 @@ def lead_enrichment(request: HttpRequest, lead_id: int) -> HttpResponse:
     said = panel.settled_sentences(record, int(settled) & ALL_CHANNELS)
     response = _render(request, record, status=STOP_POLLING if over else 200, said=" ".join(said))
     if said or over:
-        add_trigger(response, _changed(record.lead))
+        _say_changed(response, record.lead)
     return response
 
 
@@ -56,7 +56,7 @@ def start_enrichment(request: HttpRequest, lead_id: int) -> HttpResponse:
         return redirect("leads:lead_panel", lead.pk)
     # What happened before the page asked again must not come from the rows read for the form.
     response = _render(request, _record(request, lead_id, fresh=True))
-    add_trigger(response, _changed(lead))
+    _say_changed(response, lead)
     if text:
         add_toast(response, text)
     return response
@@ -74,7 +74,7 @@ def stop_enrichment(request: HttpRequest, lead_id: int) -> HttpResponse:
         messages.info(request, text)
         return redirect("leads:lead_panel", lead_id)
     response = _render(request, _record(request, lead_id, fresh=True))
-    add_trigger(response, _changed(record.lead))
+    _say_changed(response, record.lead)
     return add_toast(response, text)
 
 
@@ -124,6 +124,12 @@ def _record(request: HttpRequest, lead_id: int, *, fresh: bool = False) -> LeadR
 
 def _changed(lead: Lead) -> str:
     return f"lead-changed-{lead.pk}"
+
+
+def _say_changed(response: HttpResponse, lead: Lead) -> None:
+    """Every part of the page that shows the lead, and the balance in the sidebar, asks for itself again."""
+    add_trigger(response, _changed(lead))
+    add_trigger(response, "credits-changed")
 
 
 def _refused(request: HttpRequest, lead: Lead, message: str) -> HttpResponse:

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from billing.services import grant_credits
 from tests.factories import LeadFactory, MembershipFactory, WorkspaceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,6 +87,14 @@ def test_the_switcher_works_in_another_workspace(page):
     page.get_by_role("button", name="Second place").click()
     expect(page.get_by_text("No leads yet")).to_be_visible()
     expect(page.locator(".brand")).to_contain_text("Second place")
+
+
+def test_the_balance_follows_what_is_spent(page, rep, workspace):
+    card = page.locator("#balance-card")
+    expect(card).to_contain_text("0 credits left")
+    grant_credits(workspace=workspace, amount=1840, key="grant:1", actor=rep)
+    page.evaluate("htmx.trigger(document.body, 'credits-changed')")
+    expect(card).to_contain_text("1,840 credits left")
 
 
 def test_menus_are_worked_with_the_arrow_keys_and_give_the_focus_back(page):
