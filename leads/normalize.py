@@ -99,7 +99,11 @@ _SPECIAL_TLDS = {"arpa", "invalid", "local", "localhost", "onion", "test"}
 
 def normalize_email(value: object) -> NormalizedEmail:
     """The address in normal form. InvalidValue when it is not one that mail could be sent to."""
-    text = _cut(value, "email", "The e-mail address is too long.")
+    return _normalized_email(_cut(value, "The e-mail address is too long."))
+
+
+@lru_cache(maxsize=8_192)
+def _normalized_email(text: str) -> NormalizedEmail:
     if text[:7].lower() == "mailto:":
         text = unquote(text[7:].partition("?")[0])
     if "<" in text and text.endswith(">"):
@@ -151,7 +155,12 @@ def normalize_phone(value: object, country: str = "") -> NormalizedPhone:
 
     InvalidValue when it cannot be a phone number; an extension is dropped.
     """
-    text = clean_text(_cut(value, "phone", "The phone number is too long."), MAX_RAW).removeprefix("tel:")
+    return _normalized_phone(_cut(value, "The phone number is too long."), country)
+
+
+@lru_cache(maxsize=8_192)
+def _normalized_phone(text: str, country: str) -> NormalizedPhone:
+    text = clean_text(text, MAX_RAW).removeprefix("tel:")
     if not text:
         raise InvalidValue("empty", "There is no phone number.")
     if len(text) > 60:
@@ -235,7 +244,12 @@ def normalize_linkedin(value: object) -> str:
 
     InvalidValue for anything else, also for links that open only inside LinkedIn's paid products.
     """
-    text = clean_text(_cut(value, "linkedin", "The LinkedIn URL is too long."), MAX_RAW)
+    return _normalized_linkedin(_cut(value, "The LinkedIn URL is too long."))
+
+
+@lru_cache(maxsize=8_192)
+def _normalized_linkedin(text: str) -> str:
+    text = clean_text(text, MAX_RAW)
     if not text:
         raise InvalidValue("empty", "There is no LinkedIn URL.")
     try:
@@ -303,7 +317,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 def normalize_domain(value: object) -> str:
     """A company's domain in lower-case ASCII, from a domain, a web address or an e-mail address."""
-    text = clean_text(_cut(value, "domain", "The domain is too long."), MAX_RAW).lower()
+    text = clean_text(_cut(value, "The domain is too long."), MAX_RAW).lower()
     if not text:
         raise InvalidValue("empty", "There is no domain.")
     try:
@@ -319,7 +333,7 @@ def normalize_domain(value: object) -> str:
     return host
 
 
-def _cut(value: object, code: str, message: str) -> str:
+def _cut(value: object, message: str) -> str:
     text = "" if value is None else str(value).strip()
     if len(text) > MAX_RAW:
         raise InvalidValue("malformed", message)

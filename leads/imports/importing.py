@@ -2,15 +2,17 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
 
 from core.exceptions import DomainError
-from leads.imports.columns import count_known, match_columns
+from leads.imports.columns import Columns, count_known, match_columns
 from leads.imports.reading import UnreadableFile, read_table
 from leads.imports.rows import ParsedRow, RowRefused, parse_row
-from leads.imports.storing import Storing
+from leads.imports.storing import BATCH, Storing
 from leads.models import LeadImport
 from leads.normalize import clean_text
 from workspaces.models import User, Workspace
@@ -41,13 +43,13 @@ def run_import(
         fingerprint=fingerprint,
         imported_by=actor,
     )
-    rows = _checked_rows(data, lead_import)
+    columns = _checked_columns(data, lead_import)
     with transaction.atomic():
         locked = lock_workspace(workspace=workspace)
         if done := _already(workspace, idempotency_key, fingerprint):
             return done
         lead_import.save()
-        _store(Storing(locked, lead_import), rows, lead_import, actor)
+        _store_all(locked, _rows(data, columns, lead_import), lead_import, actor)
     return lead_import
 
 
@@ -58,40 +60,47 @@ def _already(workspace: Workspace, key: uuid.UUID, fingerprint: str) -> LeadImpo
     return done
 
 
-def _checked_rows(data: bytes, lead_import: LeadImport) -> list[ParsedRow]:
+def _checked_columns(data: bytes, lead_import: LeadImport) -> Columns:
+    """Match the columns and read the file to its end, before anything is locked."""
     table = read_table(data, count_known)
     columns = match_columns(table.header, table.header_line)
     lead_import.columns = [clean_text(name, 80) for name in table.header]
     lead_import.ignored_columns = columns.ignored
-    rows = []
-    for record in table.records:
-        if record.problem:
-            _refuse(lead_import, record.line, record.problem, record.cells)
-            continue
+    if not sum(1 for _ in table.records):
+        raise UnreadableFile("The file has a header and no rows.")
+    return columns
+
+
+def _rows(data: bytes, columns: Columns, lead_import: LeadImport) -> Iterator[ParsedRow]:
+    """The rows that can be stored, one at a time; the others are refused on the way."""
+    for record in read_table(data, count_known).records:
         try:
-            rows.append(parse_row(columns.read(record.cells), record.line))
+            if record.problem:
+                raise RowRefused(record.problem)
+            row = parse_row(columns.read(record.cells), record.line)
         except RowRefused as refusal:
             _refuse(lead_import, record.line, refusal.message, record.cells)
         else:
-            rows[-1].cells = record.cells
-    if not rows and not lead_import.refused_count:
-        raise UnreadableFile("The file has a header and no rows.")
-    return rows
+            row.cells = record.cells
+            yield row
 
 
-def _store(storing: Storing, rows: list[ParsedRow], lead_import: LeadImport, actor: User | None) -> None:
-    storing.load(rows)
+def _store_all(
+    workspace: Workspace, rows: Iterator[ParsedRow], lead_import: LeadImport, actor: User | None
+) -> None:
     counts = {"created": 0, "updated": 0, "unchanged": 0}
-    for row in rows:
-        try:
-            counts[storing.take(row)] += 1
-        except RowRefused as refusal:
-            # Nothing of a suppressed person is kept, not even here.
-            _refuse(
-                lead_import, row.line, refusal.message, [] if row.line in storing.suppressed else row.cells
-            )
-        _warn(lead_import, row)
-    storing.write(actor.pk if actor else None)
+    while batch := list(islice(rows, BATCH)):
+        storing = Storing(workspace, lead_import)
+        storing.load(batch)
+        for row in batch:
+            try:
+                counts[storing.take(row)] += 1
+            except RowRefused as refusal:
+                # Nothing of a suppressed person is kept, not even here.
+                kept = [] if row.line in storing.suppressed else row.cells
+                _refuse(lead_import, row.line, refusal.message, kept)
+            _warn(lead_import, row)
+        storing.write(actor.pk if actor else None)
     lead_import.created_count = counts["created"]
     lead_import.updated_count = counts["updated"]
     lead_import.unchanged_count = counts["unchanged"]

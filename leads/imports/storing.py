@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from core.channels import Channel
+from core.channels import Channel, mask_of
 from leads import services, suppressions
 from leads.imports.rows import ParsedRow, RowRefused
 from leads.mailboxes import is_role_address
@@ -16,6 +16,7 @@ from leads.names import PersonName, names_agree
 from workspaces.models import Workspace
 
 SOURCE, SOURCE_NAME = "import", "Import"
+# Rows that are looked up and written together: what a file takes of memory does not grow with its length.
 BATCH = 2_000
 _EMAILS = (Channel.WORK_EMAIL.value, Channel.PERSONAL_EMAIL.value)
 _FILLED = (*services.DETAILS, "search_text")
@@ -37,7 +38,17 @@ UPDATE leads_lead AS lead
  WHERE lead.id = filled.id
 """  # noqa: S608 - column names of our own
 
-# ("linkedin", profile) or ("email", address): two rows with one in common are the same person.
+_NAMESAKES = """
+SELECT id, full_name, company_domain, company_name
+  FROM leads_lead
+ WHERE workspace_id = %(workspace)s AND full_name = ANY (%(names)s::text[])
+ ORDER BY id
+"""
+# What tells these apart also tells two people of one name at one company apart.
+_TELLING = (Channel.LINKEDIN_URL.value, Channel.WORK_EMAIL.value)
+
+# ("linkedin", profile), ("email", address) or ("person", name and company): rows with one in common are about
+# the same person; the last only where nothing speaks against it.
 Key = tuple[str, str]
 
 
@@ -59,7 +70,7 @@ class Person:
 
 @dataclass
 class Storing:
-    """One import's people and what became of each row; the workspace is locked."""
+    """A batch of rows, the people they are about and what became of each; the workspace is locked."""
 
     workspace: Workspace
     lead_import: LeadImport
@@ -69,7 +80,7 @@ class Storing:
     suppressed: set[int] = field(default_factory=set)
 
     def load(self, rows: Sequence[ParsedRow]) -> None:
-        """Find the leads that the rows may be about: five queries whatever the number of rows."""
+        """Find the leads that the rows may be about: six queries whatever the number of rows."""
         keys = {key for row in rows for key in keys_of(row)}
         owners = self._owners(keys)
         leads = Lead.objects.select_for_update(no_key=True).filter(
@@ -109,17 +120,15 @@ class Storing:
         return row.details["company_domain"] or (row.domain_of_email if is_theirs else "")
 
     def _match(self, row: ParsedRow) -> Person | None:
-        keys = keys_of(row)
-        person = next((self.people[key] for key in keys if key in self.people), None)
-        if person is None:
-            return None
-        by_email = not any(
-            kind == "linkedin" and self.people.get((kind, value)) is person for kind, value in keys
-        )
         theirs = PersonName(row.details["first_name"], row.details["last_name"], row.details["full_name"])
-        if by_email and names_agree(person.name, theirs) is False:
-            raise RowRefused(f"This e-mail address already belongs to {person.lead.full_name}.")
-        return person
+        for kind, value in keys_of(row):
+            person = self.people.get((kind, value))
+            if person is None or (kind == "person" and _contradicts(person, row)):
+                continue
+            if kind == "email" and names_agree(person.name, theirs) is False:
+                raise RowRefused(f"This e-mail address already belongs to {person.lead.full_name}.")
+            return person
+        return None
 
     def _add_contacts(self, person: Person, row: ParsedRow) -> bool:
         added = False
@@ -141,12 +150,13 @@ class Storing:
         return added
 
     def write(self, actor_id: int | None) -> None:
-        """Write everything that was taken, in a fixed number of statements for each 2,000 rows."""
+        """Write everything that was taken, in a fixed number of statements."""
         for person in self.new:
             lead = person.lead
             lead.last_import, lead.source = self.lead_import, SOURCE
             lead.required_channels = self.workspace.default_channels
-        Lead.objects.bulk_create([person.lead for person in self.new], batch_size=BATCH)
+            lead.present_channels = mask_of(person.added)  # as it will be found when its points are there
+        Lead.objects.bulk_create([person.lead for person in self.new])
         changed = [person for person in self.known.values() if person.filled]
         _fill_in([person.lead for person in changed])
         Lead.objects.filter(pk__in=list(self.known)).update(last_import=self.lead_import)
@@ -187,12 +197,19 @@ class Storing:
             "emails": [value for kind, value in keys if kind == "email"],
             "profiles": [value for kind, value in keys if kind == "linkedin"],
         }
+        names = list({value.partition("|")[0] for kind, value in keys if kind == "person"})
         with connection.cursor() as cursor:
             cursor.execute(_FIND, values)
-            return {
+            owners: dict[Key, int] = {
                 ("linkedin" if is_profile else "email", value): lead
                 for is_profile, value, lead in cursor.fetchall()
             }
+            cursor.execute(_NAMESAKES, {"workspace": self.workspace.pk, "names": names})
+            for lead, name, domain, company in cursor.fetchall():
+                for key in _person_keys(name, domain, company):
+                    if key in keys:
+                        owners.setdefault(key, lead)
+        return owners
 
 
 def keys_of(row: ParsedRow) -> list[Key]:
@@ -202,7 +219,22 @@ def keys_of(row: ParsedRow) -> list[Key]:
         for channel in ("linkedin_url", *_EMAILS)
         if channel in row.contacts
     ]
-    return [key for key in keys if key[0] == "linkedin" or not is_role_address(key[1].rpartition("@")[0])]
+    keys = [key for key in keys if key[0] == "linkedin" or not is_role_address(key[1].rpartition("@")[0])]
+    domain = row.details["company_domain"] or row.domain_of_email
+    return keys + _person_keys(row.details["full_name"], domain, row.details["company_name"])
+
+
+def _person_keys(name: str, domain: str, company: str) -> list[Key]:
+    where = [f"domain {domain}"] if domain else []
+    where += [f"company {company.casefold()}"] if company else []
+    return [("person", f"{name.replace('|', ' ')}|{place}") for place in where]
+
+
+def _contradicts(person: Person, row: ParsedRow) -> bool:
+    """Whether something on both sides differs that one person has only one of."""
+    pairs = [(person.contacts.get(channel), row.contacts.get(channel, ("", ""))[1]) for channel in _TELLING]
+    pairs.append((person.lead.company_domain, row.details["company_domain"] or row.domain_of_email))
+    return any(mine and theirs and mine != theirs for mine, theirs in pairs)
 
 
 def _key_of(channel: str, normalized: str) -> Key:
@@ -231,11 +263,10 @@ def _fill(lead: Lead, details: dict[str, Any]) -> bool:
 
 
 def _fill_in(leads: Sequence[Lead]) -> None:
-    for start in range(0, len(leads), BATCH):
-        batch = leads[start : start + BATCH]
-        columns = [[getattr(lead, name) for lead in batch] for name in _FILLED]
+    if leads:
+        columns = [[getattr(lead, name) for lead in leads] for name in _FILLED]
         with connection.cursor() as cursor:
-            cursor.execute(_FILL_IN, [[lead.pk for lead in batch], *columns])
+            cursor.execute(_FILL_IN, [[lead.pk for lead in leads], *columns])
 
 
 def _suppressed_lines(workspace: Workspace, rows: Sequence[ParsedRow]) -> set[int]:
