@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from core.channels import Channel
 from enrichment.adapters.base import Candidate
@@ -50,7 +51,7 @@ def mark_taken(answers: Sequence[tuple[LeadJudge, Sequence[Candidate]]]) -> None
     wanted: dict[int, dict[ChannelValue, list[LeadJudge]]] = defaultdict(lambda: defaultdict(list))
     for lead_judge, candidates in answers:
         for candidate in candidates:
-            if normalized := _normal_form(candidate, lead_judge.lead.country):
+            if normalized := _normal_form(candidate.channel, candidate.value, lead_judge.lead.country):
                 wanted[lead_judge.lead.workspace_id][candidate.channel, normalized].append(lead_judge)
     for workspace_id, values in wanted.items():
         owners = lead_services.taken_values(workspace_id=workspace_id, values=values)
@@ -63,13 +64,14 @@ def mark_taken(answers: Sequence[tuple[LeadJudge, Sequence[Candidate]]]) -> None
                     lead_judge.suppressed.add(value)
 
 
-def _normal_form(candidate: Candidate, country: str) -> str:
+@lru_cache(maxsize=4_096)
+def _normal_form(channel: str, value: str, country: str) -> str:
     """The value as contact points store it, "" when it is malformed (judging says why)."""
     try:
-        if candidate.channel == Channel.PHONE:
-            return lead_services.normalize_phone(candidate.value, country).normalized
-        if candidate.channel == Channel.LINKEDIN_URL:
-            return lead_services.normalize_linkedin(candidate.value)
-        return lead_services.normalize_email(candidate.value).normalized
+        if channel == Channel.PHONE:
+            return lead_services.normalize_phone(value, country).normalized
+        if channel == Channel.LINKEDIN_URL:
+            return lead_services.normalize_linkedin(value)
+        return lead_services.normalize_email(value).normalized
     except lead_services.InvalidValue:
         return ""
