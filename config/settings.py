@@ -1,6 +1,8 @@
 """Every setting of the product, read strictly from the environment."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -11,7 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
 
 
-def read(reader, name: str, *args, **kwargs):
+def read(reader: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
     """Read one variable; a bad value stops the start with an error that names the variable."""
     try:
         return reader(name, *args, **kwargs)

@@ -25,7 +25,9 @@ class PriceChanged(DomainError):
     """The most it can cost went up after the page was shown."""
 
     def __init__(self, worst_case: int) -> None:
-        super().__init__(f"Prices changed: this can now cost up to {worst_case} credits. Check and start again.")
+        super().__init__(
+            f"Prices changed: this can now cost up to {worst_case} credits. Check and start again."
+        )
         self.worst_case = worst_case
 
 
