@@ -118,6 +118,8 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
     }
 }
+# A database host that is gone must fail a request, not hang it.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {
