@@ -32,7 +32,7 @@ from leads.normalize import (
 )
 from leads.text import fold
 from workspaces.models import User, Workspace
-from workspaces.services import record_audit
+from workspaces.services import lock_workspace, record_audit
 
 __all__ = [
     "InvalidValue",
@@ -134,6 +134,7 @@ def create_lead(
     *, workspace: Workspace, details: Mapping[str, Any], source: str = "manual", actor: User | None = None
 ) -> Lead:
     """Create a lead that requires the workspace's default channels. InvalidValue when it has no name."""
+    workspace = lock_workspace(workspace=workspace)  # its default scope may be changing at this moment
     lead = Lead(workspace=workspace, required_channels=workspace.default_channels, source=source)
     _apply_details(lead, details)
     lead.save()
