@@ -1,13 +1,14 @@
 """Encrypts small secrets (provider keys) with keys that live outside the database."""
 
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+from django.utils.functional import SimpleLazyObject
 
 
 @lru_cache(maxsize=8)
@@ -32,12 +33,16 @@ def decrypt(token: str) -> Any:
 
 
 class EncryptedJSONField(models.TextField):
-    """A JSON value that is ciphertext in the database and never part of a query."""
+    """A JSON object that is ciphertext in the database and never part of a query.
+
+    It is decrypted when it is looked into, not when its row is read: most reads of a row never need the
+    secret, and a page must not fail because a key is missing.
+    """
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:
-        """Decrypt on the way in."""
-        return None if value is None else decrypt(value)
+        """Decrypt at the first look."""
+        return None if value is None else SimpleLazyObject(partial(decrypt, value))
 
     def get_prep_value(self, value: Any) -> str | None:
         """Encrypt on the way out."""
-        return None if value is None else encrypt(value)
+        return None if value is None else encrypt(dict(value))

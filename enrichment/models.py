@@ -1,5 +1,6 @@
 """Providers, the waterfalls that order them, and the record of every enrichment run."""
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -61,8 +62,11 @@ class Provider(models.Model):
 
     @property
     def key_hint(self) -> str:
-        """The last four characters of the key, all that is ever shown of it."""
-        key = str((self.credentials or {}).get("api_key", ""))
+        """The last four characters of the key, all that is ever shown of it; "" when it cannot be read."""
+        try:
+            key = str((self.credentials or {}).get("api_key", ""))
+        except ImproperlyConfigured:
+            return ""
         return key[-4:] if len(key) >= 12 else ""
 
 

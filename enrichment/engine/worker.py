@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from core.channels import mask_of
@@ -20,6 +21,7 @@ from enrichment.engine.judging import mark_taken
 from enrichment.engine.leases import Lease, claim_items, extend_leases, give_back, lock_leases
 from enrichment.engine.load import LiveItem, load_items
 from enrichment.engine.settle import FinishedCall, Progress, write_progress, write_stale
+from enrichment.exceptions import ProviderRefused
 from enrichment.jobs import wake_workers
 from enrichment.models import Provider, RunItem, VendorCall
 from enrichment.services.providers import block_provider, build_provider_adapter
@@ -143,7 +145,13 @@ class Worker:
                 live, provider_id, provider.blocked_code or "off", "stopped while this run was under way"
             )
             return False
-        gate = gates.check(provider_id, self._adapter(provider).limits)
+        try:
+            adapter = self._adapter(provider)
+        except (ProviderRefused, ImproperlyConfigured):
+            # Its vendor or its key is unknown to this machine; the other providers go on.
+            self._fail(live, provider_id, "misconfigured", "not set up correctly on this server")
+            return False
+        gate = gates.check(provider_id, adapter.limits)
         if gate.open:
             return True
         if gate.pass_over:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
 
@@ -60,7 +61,7 @@ def check_credentials(
         adapter = _adapter(vendor=vendor, credentials=credentials, base_url=base_url, timeout=timeout)
         status = adapter.check()
     except ProviderRefused as error:
-        return CheckResult(ok=False, message=error.message)
+        return CheckResult(ok=False, message=error.message, code="misconfigured")
     except AdapterError as error:
         return CheckResult(ok=False, message=_cleaned(error.message, credentials), code=error.code)
     return CheckResult(ok=True, message=_cleaned(_status_text(status), credentials))
@@ -212,9 +213,13 @@ def _adapter(*, vendor: str, credentials: Mapping[str, str], base_url: str, time
     known = ADAPTERS.get(vendor)
     if known is None:
         raise ProviderRefused("This version of Headwater has no adapter for that vendor.")
+    try:
+        readable = dict(credentials)
+    except ImproperlyConfigured as error:
+        raise ProviderRefused("The stored key cannot be read any more. Replace it.") from error
     return build_adapter(
         vendor,
-        credentials=dict(credentials),
+        credentials=readable,
         base_url=base_url or known.default_base_url,
         http=shared_http_client(),
         timeout=timeout,

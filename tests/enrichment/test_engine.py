@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -445,3 +446,15 @@ def test_a_worker_told_to_stop_gives_its_leases_back(world):
     world.work()
     assert world.item().state == "done"
     assert world.asked("hunter") == 1
+
+
+def test_a_provider_whose_key_cannot_be_read_fails_and_the_others_go_on(world, monkeypatch):
+    def build(provider):
+        if provider.vendor == "hunter":
+            raise ImproperlyConfigured("A stored secret fits none of FIELD_ENCRYPTION_KEYS")
+        return world.adapters[provider.vendor]
+
+    monkeypatch.setattr("enrichment.engine.worker.build_provider_adapter", build)
+    world.script("apollo", [value("work_email")])
+    world.enrich()
+    assert results(world.lead, "work_email") == [("hunter", "error"), ("apollo", "found")]
