@@ -1,6 +1,7 @@
 """Encrypts small secrets (provider keys) with keys that live outside the database."""
 
 import json
+from copy import copy
 from functools import lru_cache, partial
 from typing import Any
 
@@ -33,7 +34,7 @@ def decrypt(token: str) -> Any:
 
 
 class EncryptedJSONField(models.TextField):
-    """A JSON object that is ciphertext in the database and never part of a query.
+    """A JSON value that is ciphertext in the database and never part of a query.
 
     It is decrypted when it is looked into, not when its row is read: most reads of a row never need the
     secret, and a page must not fail because a key is missing.
@@ -45,4 +46,7 @@ class EncryptedJSONField(models.TextField):
 
     def get_prep_value(self, value: Any) -> str | None:
         """Encrypt on the way out."""
-        return None if value is None else encrypt(dict(value))
+        if isinstance(value, SimpleLazyObject):
+            bool(value)  # looked into, a copy of it is the plain value
+            value = copy(value)
+        return None if value is None else encrypt(value)

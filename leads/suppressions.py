@@ -31,7 +31,7 @@ class Hasher:
                 [SuppressionKey(workspace_id=workspace_id, key=secrets.token_hex(32))], ignore_conflicts=True
             )
             row = SuppressionKey.objects.get(workspace_id=workspace_id)
-        self._key = bytes.fromhex(row.key)
+        self._key = bytes.fromhex(str(row.key))
 
     def digest(self, identifier: Identifier) -> str:
         """The hash of a (kind, normal form)."""
