@@ -12,12 +12,12 @@ FILE = {
     "name": "sales-navigator export, with a rather long name.csv",
     "mimeType": "text/csv",
     "buffer": (
-        "First Name,Last Name,Title,Company,Phone,Shoe Size\n"
-        "Ines,Moreau,VP Revenue Operations,Halden Robotics,+12025550187,40\n"
-        ",,CTO,Acme,,\n"
-        '<b>Jon</b>,Smith,"=cmd()",Acme,call me,\n'
-        '"<img src=x onerror=alert(1)>",Meyer,,,,,,too many cells\n'
-    ).encode(),
+        b"First Name,Last Name,Title,Company,Phone,Shoe Size\n"
+        b"Ines,Moreau,VP Revenue Operations,Halden Robotics,+12025550187,40\n"
+        b",,CTO,Acme,,\n"
+        b'<b>Jon</b>,Smith,"=cmd()",Acme,call me,\n'
+        b'"<img src=x onerror=alert(1)>",Meyer,,,,,,too many cells\n'
+    ),
 }
 
 
