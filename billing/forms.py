@@ -95,7 +95,7 @@ class RateForm(_Form):
             max_length=60,
             required=False,
             validators=[SLUG],
-            help_text="Its short name, as in the address of its page, for example hunter.",
+            help_text="Its short name in small letters, for example hunter.",
         )
         self.fields["new_credits"] = forms.IntegerField(
             label="Its rate", min_value=0, max_value=HIGHEST_RATE, required=False

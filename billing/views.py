@@ -55,8 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     }
     if period.hard_limit is not None:
         context["meter"] = budget_meter(spending=spending, held=period.reserved, limit=period.hard_limit)
-    with timezone.override(zone_of(workspace.timezone)):
-        return render_either(request, "billing/overview.html", "billing/_spend_by_day.html", context)
+    return render_either(request, "billing/overview.html", "billing/_spend_by_day.html", context)
 
 
 @require_safe
@@ -67,8 +66,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
     chosen = form.chosen()
     page = ledger_page(workspace=request.workspace, **chosen)
     context = {"page": page, "rows": page.rows, "kinds": LedgerEntry.Kind.choices, **chosen}
-    with timezone.override(zone_of(request.workspace.timezone)):
-        return render_either(request, "billing/ledger.html", "billing/_ledger.html", context)
+    return render_either(request, "billing/ledger.html", "billing/_ledger.html", context)
 
 
 @require_safe

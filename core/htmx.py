@@ -44,18 +44,18 @@ def add_toast(response: HttpResponse, text: str, *, kind: str = "ok", href: str 
 def include_view(request: HttpRequest, url_name: str, *args: object) -> SafeString:
     """Call the view behind ``url_name`` for this viewer and return its fragment's HTML.
 
-    The way a page reaches an app above its own. The view applies its own access rules; a refusal
-    or any answer but 200 and 286 leaves the place empty.
+    The way a page reaches an app above its own. The view applies its own access rules and sees a GET,
+    also on the page that answers a POST; a refusal or any answer but 200 and 286 leaves the place empty.
     """
     match = resolve(reverse(url_name, args=args))
-    before = getattr(request, "included", False)
-    request.included = True
+    before = getattr(request, "included", False), request.method
+    request.included, request.method = True, "GET"
     try:
         response = match.func(request, *match.args, **match.kwargs)
     except (Http404, PermissionDenied):
         return SafeString("")
     finally:
-        request.included = before
+        request.included, request.method = before
     if response.status_code not in (200, STOP_POLLING):
         return SafeString("")
     return SafeString(response.content.decode(response.charset))
