@@ -1,13 +1,17 @@
 """Secrets are ciphertext at rest, read with any configured key, and never in the way of a page."""
 
+from io import StringIO
+
 import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
 from core.encryption import decrypt, encrypt
 from enrichment.models import Provider
+from leads.services import suppress, suppressed_values
 from tests.factories import LeadFactory, WorkspaceFactory
 
 KEY = "demo-hunter-very-secret-0001"
@@ -55,3 +59,18 @@ def test_pages_open_when_the_key_to_the_secrets_is_lost(client_for, workspace, s
         reverse("enrichment:provider_detail", args=[provider.pk]),
     ):
         assert admin.get(url).status_code == 200
+
+
+@pytest.mark.django_db
+def test_after_rotate_keys_the_old_key_can_be_dropped(settings):
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEYS = [old]
+    workspace = WorkspaceFactory()
+    a_provider(workspace)
+    suppress(workspace=workspace, email="jon@acme.example", actor=None)
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
+    call_command("rotate_keys", stdout=StringIO())
+    settings.FIELD_ENCRYPTION_KEYS = [new]
+    assert Provider.objects.get().credentials["api_key"] == KEY
+    value = ("work_email", "jon@acme.example")
+    assert suppressed_values(workspace_id=workspace.pk, values=[value]) == {value}
