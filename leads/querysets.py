@@ -4,9 +4,10 @@ import re
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import models
-from django.db.models import Count, IntegerField, OuterRef, Q, Subquery
+from django.db.models import Count, F, IntegerField, OuterRef, Q, Subquery
 
 from core.channels import ALL_CHANNELS, Channel
+from leads.normalize import InvalidValue, normalize_email, normalize_linkedin, normalize_phone
 from leads.text import fold
 from workspaces.models import Workspace
 
@@ -32,6 +33,20 @@ def _prefix(word: str) -> str:
         return f"'{quoted}':*"
     every_part = " & ".join(f"'{part}':*" for part in parts)
     return f"('{quoted}':* | ({every_part}))"
+
+
+def _contact_value(text: str) -> tuple[tuple[Channel, ...], str] | None:
+    """The channels and the normal form of ``text`` where the whole of it is one contact; None for other words."""
+    try:
+        if "@" in text:
+            return (Channel.WORK_EMAIL, Channel.PERSONAL_EMAIL), normalize_email(text).normalized
+        if "linkedin.com/" in text.lower():
+            return (Channel.LINKEDIN_URL,), normalize_linkedin(text)
+        if text.lstrip().startswith("+"):
+            return (Channel.PHONE,), normalize_phone(text).normalized
+    except InvalidValue:
+        pass
+    return None
 
 
 class CappedCount(Subquery):
@@ -61,7 +76,19 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         )
 
     def search(self, text: str) -> "LeadQuerySet":
-        """Leads in which every word of ``text`` begins a word of name, title, company, …; accents do not count."""
+        """Leads in which every word of ``text`` begins a word of name, title, company, …; accents do not count.
+
+        An e-mail address, a LinkedIn URL or a phone number with its country code finds who has or had it.
+        """
+        if address := _contact_value(text):
+            channels, normalized = address
+            # The workspace a second time, so that the index over the contact points is entered by it.
+            owners = self.order_by().filter(
+                contact_points__workspace=F("workspace"),
+                contact_points__channel__in=channels,
+                contact_points__normalized=normalized,
+            )
+            return self.filter(pk__in=owners.values("pk"))
         words = [word for word in fold(text).split() if re.search(r"\w", word)]
         if not words:
             return self.none()

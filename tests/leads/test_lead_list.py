@@ -148,6 +148,30 @@ def test_search_finds_beginnings_of_words_whatever_the_accents(client_for, works
 
 
 @pytest.mark.parametrize(
+    "typed",
+    [
+        "Ines.Moreau@Halden.example",
+        "mailto:ines.moreau@halden.example",
+        "https://www.linkedin.com/in/ines-moreau/",
+        "+49 89 12345678",
+    ],
+)
+def test_search_finds_the_owner_of_an_address_of_this_workspace_once(
+    client_for, workspace, other_workspace, typed
+):
+    for place in (workspace, other_workspace):
+        ines, _ = named(place, "Ines Moreau", "Karl Straße")
+        for channel, value in [
+            (Channel.WORK_EMAIL, "ines.moreau@halden.example"),
+            (Channel.PERSONAL_EMAIL, "ines.moreau@halden.example"),
+            (Channel.PHONE, "+498912345678"),
+            (Channel.LINKEDIN_URL, "linkedin.com/in/ines-moreau"),
+        ]:
+            ContactPointFactory(lead=ines, channel=channel, value=value, normalized=value)
+    assert names(client_for("rep").get(URL, {"q": typed})) == ["Ines Moreau"]
+
+
+@pytest.mark.parametrize(
     "typed", ["'", "\\", "a' | 'b", "!ines", "ines & ", ":*", "(ines", "<->", "%", "' OR 1=1--", "\x00"]
 )
 def test_search_takes_any_text_as_text(client_for, workspace, typed):
