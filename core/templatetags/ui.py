@@ -57,7 +57,6 @@ NAVIGATION = [
             ("billing:overview", "Billing", "credit-card", True),
             ("workspaces:member_list", "Members", "user-cog", True),
             ("workspaces:audit_log", "Audit log", "scroll-text", True),
-            ("workspaces:audit_log", "Audit log", "scroll-text", True),
         ],
     ),
 ]
