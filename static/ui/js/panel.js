@@ -34,10 +34,12 @@ function close(push = true) {
   const place = document.createElement("div");
   place.id = open.id;
   place.hidden = true;
+  const elsewhere = document.activeElement !== document.body && !open.contains(document.activeElement);
   open.replaceWith(place);
   document.title = document.getElementById("main")?.dataset.title ?? listTitle;
   if (push) history.pushState({ htmx: true }, "", listUrl);
   settle();
+  if (elsewhere && !push) return; // whoever types in the search while the list changes goes on typing
   (linkOf(lead) ?? document.querySelector("#main h1"))?.focus({ preventScroll: false });
 }
 
