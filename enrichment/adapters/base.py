@@ -78,6 +78,8 @@ _CODE_OF_HTTP_ERROR: dict[type[HttpError], str] = {
 }
 _CODE_OF_STATUS = {401: "key_rejected", 402: "out_of_credit", 403: "key_rejected", 404: NO_MATCH}
 _CODE_OF_STATUS |= {408: "no_answer", 429: "rate_limited"}
+# More of a vendor's credits is nonsense: it does not fit its column, or takes for ever to write out.
+MAX_CREDITS = 10**8
 _ERROR_FIELDS = ("error", "errors", "error_code", "error_message", "message")
 
 
@@ -204,12 +206,12 @@ class Reply:
     headers: Mapping[str, str]
 
     def header_number(self, name: str) -> Decimal | None:
-        """Return a header's number, None when it has none."""
+        """Return a header's number, None when it has none that could be a bill's."""
         try:
             number = Decimal((self.headers.get(name) or "").strip()[:20])
         except InvalidOperation:
             return None
-        return number if number.is_finite() and number >= 0 else None
+        return number if number.is_finite() and 0 <= number < MAX_CREDITS else None
 
 
 def percent(number: float | None) -> int | None:

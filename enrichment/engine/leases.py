@@ -57,6 +57,15 @@ UPDATE enrichment_runitem AS item
 RETURNING item.id, item.crashes
 """
 
+# Parked in the moment in which their run was stopped.
+HURRY_STOPPED = """
+UPDATE enrichment_runitem AS item
+   SET run_at = clock_timestamp()
+  FROM enrichment_run AS run
+ WHERE item.state = 'admitted' AND item.run_at > clock_timestamp() AND run.id = item.run_id
+   AND run.state = 'cancelled'
+"""
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -102,6 +111,12 @@ def expire_leases() -> list[tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(EXPIRE)
         return cursor.fetchall()
+
+
+def hurry_stopped() -> None:
+    """Make items of stopped runs claimable now: their end and their credits do not wait for a provider."""
+    with connection.cursor() as cursor:
+        cursor.execute(HURRY_STOPPED)
 
 
 def _columns(leases: Iterable[Lease]) -> tuple[list[int], list[int]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from enrichment.adapters.base import Answer, LeadQuery
@@ -58,7 +59,9 @@ def load_items(leases: Sequence[Lease], providers: Mapping[int, Provider]) -> li
     if not leases:
         return []
     by_id = {lease.item_id: lease for lease in leases}
-    VendorCall.objects.filter(item_id__in=by_id, state=VendorCall.State.INTENT).update(
+    # Only those of earlier claims: if this lease is lost already, the calls under way are the next owner's.
+    fence = Subquery(RunItem.objects.filter(pk=OuterRef("item_id")).values("fence"))
+    VendorCall.objects.filter(item_id__in=by_id, state=VendorCall.State.INTENT, fence__lt=fence).update(
         state=VendorCall.State.UNKNOWN, answered_at=timezone.now()
     )
     items = list(RunItem.objects.filter(pk__in=by_id).select_related("run", "lead__workspace").order_by("pk"))

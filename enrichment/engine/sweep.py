@@ -12,7 +12,7 @@ import redis
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from enrichment.engine.leases import MAX_CRASHES, expire_leases
+from enrichment.engine.leases import MAX_CRASHES, expire_leases, hurry_stopped
 from enrichment.engine.verify import check_ledgers
 from enrichment.jobs import QUEUE, wake_workers
 from enrichment.models import RunItem
@@ -62,6 +62,7 @@ def recover_lost_items() -> None:
             close_unclaimed(items, RunItem.State.FAILED, CRASHED)
     if returned:
         logger.warning("Returned %d items whose worker stopped reporting", len(returned))
+    hurry_stopped()
     wake_for_due_items()
 
 

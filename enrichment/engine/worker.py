@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from core.channels import mask_of
 from core.clock import zone_of
@@ -29,11 +30,16 @@ from leads import services as lead_services
 
 logger = logging.getLogger(__name__)
 
+Done = TypeVar("Done")
+
 THREADS = 48
 CAPACITY = 100
 MAX_SECONDS = 600
 CLAIM_EVERY = 0.25
 HEARTBEAT_EVERY = 1.5
+# A database that restarts is waited for, but not beyond the leases.
+OUTAGE_SECONDS = 15.0
+OUTAGE_PAUSE = 0.25
 # A lead that would wait longer than this goes back to the line instead of occupying the worker.
 PARK_AFTER = 5.0
 TRIES = {"later": 4, "once": 2, "never": 1}
@@ -78,15 +84,15 @@ class Worker:
         """Work until nothing is claimable or a stop is asked for; returns how many items ended."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="vendor") as pool:
             while True:
-                self._claim()
-                self._ask(pool)
+                _outlast(self._claim)
+                _outlast(lambda: self._ask(pool))
                 self._write()
-                self._give_back_waiting()
+                _outlast(self._give_back_waiting)
                 if not self.live and not self.flights:
                     break
                 self._take_in(self._wait())
                 self._write()
-                self._heartbeat()
+                _outlast(self._heartbeat)
         if time.monotonic() >= self.deadline:
             wake_workers()
         return self.ended
@@ -227,14 +233,15 @@ class Worker:
                 late.append(FinishedCall(flight.call_id, VendorCall.State.STALE, latency_ms))
             else:
                 arrived.append((flight, outcome, latency_ms))
-        mark_taken([(f.live.judge, o.candidates) for f, o, _ in arrived if isinstance(o, Answer)])
+        answers = [(f.live.judge, o.candidates) for f, o, _ in arrived if isinstance(o, Answer)]
+        _outlast(lambda: mark_taken(answers))
         for flight, outcome, latency_ms in arrived:
             flight.live.latencies[flight.provider] = latency_ms
             take = self._take_answer if isinstance(outcome, Answer) else self._take_error
             self._has_news(flight.live).calls.append(take(flight, outcome, latency_ms))
         self._record_health(arrived)
         if late:
-            write_stale(late)
+            _outlast(lambda: write_stale(late))
 
     @staticmethod
     def _record_health(arrived: list[tuple[_Flight, Answer | AdapterError, int]]) -> None:
@@ -259,10 +266,11 @@ class Worker:
         live, provider = flight.live, flight.provider
         if error.code in BLOCKING and not self.providers[provider].blocked_code:
             self.providers[provider].blocked_code = error.code
-            block_provider(provider=self.providers[provider], code=error.code)
+            _outlast(lambda: block_provider(provider=self.providers[provider], code=error.code))
         if error.code == "suppressed":
-            lead_services.suppress(
-                workspace=live.item.lead.workspace, lead=live.item.lead, reason=error.message, actor=None
+            lead, why = live.item.lead, error.message
+            _outlast(
+                lambda: lead_services.suppress(workspace=lead.workspace, lead=lead, reason=why, actor=None)
             )
             live.suppressed = True
         delay = self._retry_delay(live, provider, error)
@@ -283,11 +291,14 @@ class Worker:
     def _retry_delay(self, live: LiveItem, provider: int, error: AdapterError) -> float | None:
         """Seconds until this provider is tried again for this lead; None when it is not."""
         tries = live.tries[provider]
+        seconds = RATE_LIMIT_DEFAULT if error.retry_after is None else error.retry_after
+        if error.code == "rate_limited":
+            # "At once", or a date that by our clock has passed, must not use up all tries in a blink.
+            seconds = max(seconds, 2.0**tries)
+            limits.pause_provider(provider, seconds)
         if tries >= TRIES[RETRY[error.code]]:
             return None
         if error.code == "rate_limited":
-            seconds = RATE_LIMIT_DEFAULT if error.retry_after is None else error.retry_after
-            limits.pause_provider(provider, seconds)
             return seconds
         if error.code == "pending":
             return error.retry_after or PENDING_SECONDS
@@ -310,8 +321,10 @@ class Worker:
         if not batch:
             return
         try:
-            lost = write_progress(batch, self.providers)
-        except Exception:
+            lost = _outlast(lambda: write_progress(batch, self.providers))
+        except Exception as error:
+            if _is_outage(error):
+                raise
             logger.exception("Writing %d items together failed; writing them one by one", len(batch))
             lost = self._write_singly(batch)
         self._drop(lost)
@@ -358,6 +371,28 @@ class Worker:
         for item_id in list(ids):
             self.live.pop(item_id, None)
             self.news.pop(item_id, None)
+
+
+def _outlast(work: Callable[[], Done]) -> Done:
+    """Do database work, again while the database is away: a restart must not lose answers that cost something."""
+    until = time.monotonic() + OUTAGE_SECONDS
+    while True:
+        try:
+            return work()
+        except (OperationalError, InterfaceError) as error:
+            if not _is_outage(error) or time.monotonic() >= until:
+                raise
+            logger.warning("The database is away, trying again: %s", error)
+            connection.close()
+            threading.Event().wait(OUTAGE_PAUSE)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the connection was lost or refused: no state at all, class 08, or a server going down."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(("08", "57P"))
 
 
 def _call(adapter: Adapter, query: LeadQuery, channels: frozenset[str]) -> tuple[Answer | AdapterError, int]:

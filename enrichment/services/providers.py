@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from core.http import HttpClient
 from enrichment.adapters import ADAPTERS, Adapter, AdapterError, build_adapter
+from enrichment.engine import limits
 from enrichment.exceptions import ProviderRefused
 from enrichment.models import Provider
 from enrichment.services.waterfalls import add_provider_to_waterfalls
@@ -256,6 +257,7 @@ def _apply_test(provider: Provider, tested: CheckResult | None) -> None:
     provider.last_test_message = tested.message[:MESSAGE_LENGTH] if tested else ""
     if tested and tested.ok:
         provider.blocked_code, provider.blocked_at = "", None
+        transaction.on_commit(partial(limits.reset_provider, provider.pk))
 
 
 def _status_text(status: Any) -> str:
