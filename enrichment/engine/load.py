@@ -1,7 +1,7 @@
 """Brings claimed run items back into memory: what was already answered, what is left to ask."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,13 @@ from enrichment.adapters.base import Answer, LeadQuery
 from enrichment.engine.fall import Fall, Finding, Result, Step
 from enrichment.engine.judging import LASTING_REFUSALS, LeadJudge, mark_taken
 from enrichment.engine.leases import Lease
-from enrichment.engine.plan import build_query
+from enrichment.engine.plan import blocked_words, build_query
 from enrichment.models import ChannelEnrichment, Lookup, Provider, Run, RunItem, VendorCall
 from leads import services as lead_services
 from leads.models import ContactPoint, Lead
+
+# A code and its words.
+Reason = tuple[str, str]
 
 MAX_UNKNOWN = 2
 UNKNOWN_MESSAGE = "asked twice, and both times the answer was lost"
@@ -54,7 +57,7 @@ def load_items(leases: Sequence[Lease], providers: Mapping[int, Provider]) -> li
     """Load claimed items in a handful of queries, whatever their number.
 
     A call that an earlier owner left without an answer becomes "unknown" and may be asked once more;
-    a recorded answer is used and never asked for again. ``providers`` are those that may be asked now.
+    a recorded answer is used and never asked for again. ``providers`` are the workspaces' as they are now.
     """
     if not leases:
         return []
@@ -101,8 +104,11 @@ def _live(
 ) -> LiveItem:
     pending = [row for row in channels if row.state == ChannelEnrichment.State.PENDING]
     answered = {call.provider_id for call in calls if call.state == VendorCall.State.ANSWERED}
-    askable = providers.keys() | answered
-    fall = Fall.start({row.channel: _remaining(row, lookups, askable) for row in pending}, judge)
+    gone = {
+        entry["provider"]: _gone(providers.get(entry["provider"])) for row in pending for entry in row.plan
+    }
+    gone |= dict.fromkeys(answered, ("", ""))
+    fall = Fall.start({row.channel: _remaining(row, lookups, gone) for row in pending}, judge)
     for row in pending:
         asked = [x for x in lookups if x.channel == row.channel and x.result != Lookup.Result.SKIPPED]
         fall.resume(row.channel, asked=len(asked), errors=sum(x.result == Lookup.Result.ERROR for x in asked))
@@ -134,20 +140,22 @@ def _replay(live: LiveItem, provider: int, history: list[VendorCall]) -> list[Fi
     return []
 
 
-def _remaining(row: ChannelEnrichment, lookups: list[Lookup], askable: Set[int]) -> list[Step]:
+def _remaining(row: ChannelEnrichment, lookups: list[Lookup], gone: Mapping[int, Reason]) -> list[Step]:
     """The steps of the frozen order that have no result yet; a provider that went off since is passed over."""
     done = {lookup.provider_id for lookup in lookups if lookup.channel == row.channel}
-    return [_step(entry, askable) for entry in row.plan if entry["provider"] not in done]
+    return [_step(entry, gone) for entry in row.plan if entry["provider"] not in done]
 
 
-def _step(entry: dict[str, Any], askable: Set[int]) -> Step:
-    gone = entry["provider"] not in askable and not entry["skip"]
-    return Step(
-        entry["provider"],
-        entry["name"],
-        "switched off" if gone else entry["skip"],
-        "off" if gone else entry["skip_code"],
-    )
+def _step(entry: dict[str, Any], gone: Mapping[int, Reason]) -> Step:
+    code, why = (entry["skip_code"], entry["skip"]) if entry["skip"] else gone[entry["provider"]]
+    return Step(entry["provider"], entry["name"], why, code)
+
+
+def _gone(provider: Provider | None) -> Reason:
+    """Why a provider of a frozen order may not be asked now, in code and words; both "" when it may."""
+    if provider is None or not provider.enabled:
+        return "off", "switched off"
+    return provider.blocked_code, blocked_words(provider)
 
 
 def _by_provider(calls: Iterable[VendorCall]) -> dict[int, list[VendorCall]]:

@@ -167,6 +167,9 @@ def _standing_reason(step: WaterfallStep) -> tuple[str, str]:
     provider: Provider = step.provider
     if not (step.enabled and provider.enabled):
         return "off", "switched off"
-    if provider.blocked_code:
-        return provider.blocked_code, BLOCKED_WORDS.get(provider.blocked_code, "stopped")
-    return "", ""
+    return provider.blocked_code, blocked_words(provider)
+
+
+def blocked_words(provider: Provider) -> str:
+    """Why the engine stopped asking ``provider`` by itself, "" when it did not."""
+    return BLOCKED_WORDS.get(provider.blocked_code, "stopped") if provider.blocked_code else ""

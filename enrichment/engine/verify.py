@@ -9,7 +9,8 @@ from billing.services import Fault
 
 logger = logging.getLogger(__name__)
 
-# Each rule: its name and a query for the rows that break it (workspace id, row, text).
+# Each rule: its name and a query for the rows that break it (workspace id, row, text). One statement each: it sees
+# one moment. A lease whose row is locked is in somebody's hands: it is being written, extended or returned.
 RULES: tuple[tuple[str, str], ...] = (
     (
         "charged if and only if delivered",
@@ -62,6 +63,7 @@ RULES: tuple[tuple[str, str], ...] = (
         SELECT item.workspace_id, 'run item ' || item.id, 'its lease ran out over two minutes ago'
           FROM enrichment_runitem item
          WHERE item.state = 'running' AND item.lease_until < clock_timestamp() - interval '2 minutes'
+           FOR UPDATE OF item SKIP LOCKED
         """,
     ),
     (

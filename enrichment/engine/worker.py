@@ -111,8 +111,7 @@ class Worker:
         if not leases:
             return
         self._refresh_providers(leases)
-        askable = {pk: p for pk, p in self.providers.items() if p.enabled and not p.blocked_code}
-        for live in load_items(leases, askable):
+        for live in load_items(leases, self.providers):
             self.live[live.id] = live
             self._has_news(live)
 

@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from enrichment.adapters.base import AdapterError, Reply
@@ -15,8 +15,8 @@ from enrichment.engine.load import load_items
 from enrichment.engine.sweep import recover_lost_items
 from enrichment.engine.verify import check_ledgers, find_faults
 from enrichment.management.commands.run_scheduler import Command as Scheduler
-from enrichment.models import RunItem, ScheduledTask, VendorCall
-from enrichment.services.providers import CheckResult, replace_credentials
+from enrichment.models import Lookup, RunItem, ScheduledTask, VendorCall
+from enrichment.services.providers import CheckResult, block_provider, replace_credentials
 from enrichment.services.runs import stop_enrichment
 from tests.enrichment.world import World, value
 
@@ -103,6 +103,42 @@ def test_a_run_stopped_while_its_provider_demands_an_hour_ends_at_once_and_gives
     world.work()
     assert world.item().state == "cancelled"
     assert world.account().held == 0
+
+
+def test_a_provider_that_was_stopped_while_an_item_waited_for_it_says_why(world):
+    world.order("work_email", "hunter", "apollo")
+    world.script("hunter", AdapterError("rate_limited", retry_after=600))
+    world.script("apollo", [value("work_email")])
+    world.start()
+    world.work()
+    block_provider(provider=world.providers["hunter"], code="key_rejected")
+    RunItem.objects.update(run_at=timezone.now())
+    world.work()
+    lookup = Lookup.objects.get(provider=world.providers["hunter"])
+    assert (lookup.result, lookup.reason, lookup.message) == ("skipped", "key_rejected", "key rejected")
+    assert world.account().spent == 4
+
+
+def test_a_lease_that_somebody_is_returning_at_this_moment_is_no_fault(world, at_once):
+    world.start()
+    claim_items(owner="gone", limit=1)
+    RunItem.objects.update(lease_until=timezone.now() - timedelta(minutes=3))
+    locked, looked = threading.Event(), threading.Event()
+
+    def return_it():
+        with transaction.atomic():
+            expire_leases()
+            locked.set()
+            looked.wait(10)
+
+    def look():
+        locked.wait(10)
+        try:
+            return find_faults()
+        finally:
+            looked.set()
+
+    assert at_once(return_it, look) == [None, []]
 
 
 def test_a_limit_that_is_over_by_our_clock_does_not_use_up_all_tries_at_once(world):
