@@ -115,8 +115,8 @@ def test_provider(request: HttpRequest, provider_id: int) -> HttpResponse:
     """Ask the vendor whether the stored key works and show what it said."""
     provider = _provider(request, provider_id)
     result = services.test_provider(provider=provider, user=request.user)
-    if wants_fragment(request):
-        return render(request, "enrichment/_test_result.html", {"result": result})
+    if wants_fragment(request):  # the page's whole part: the test changes the state and the facts beside it
+        return _detail(request, _provider(request, provider_id), result=result)
     (messages.success if result.ok else messages.error)(request, result.message)
     return _to_detail(request, provider)
 
@@ -175,6 +175,7 @@ def _failed_test(
     if wants_fragment(request):
         response = render(request, "enrichment/_test_result.html", {"result": result}, status=422)
         response["HX-Retarget"], response["HX-Reswap"] = "#test-result", "outerHTML"
+        response["HX-Reselect"] = "#test-result"  # the form itself selects a whole page
         return response
     if provider is not None:
         return _detail(request, provider, result=result, status=422)

@@ -22,9 +22,11 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   busy(detail.requestConfig.triggeringEvent.submitter ?? detail.elt);
 });
 
+// Before the swap too: a morph leaves the words of a focused button alone, also those that say it is busy.
+document.body.addEventListener("htmx:beforeSwap", restAll);
 document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
   detail.target?.removeAttribute("aria-busy");
-  for (const button of document.querySelectorAll("[data-busy-since]")) rest(button);
+  restAll();
 });
 
 // A plain submit leaves the page; its button still says that something happens, and a second click does nothing.
@@ -43,6 +45,10 @@ function busy(button) {
   button.dataset.busySince = button.innerHTML;
   button.setAttribute("aria-busy", "true");
   button.replaceChildren(icon("loader-circle", "s14 spin"), button.dataset.busy);
+}
+
+function restAll() {
+  for (const button of document.querySelectorAll("[data-busy-since]")) rest(button);
 }
 
 function rest(button) {
