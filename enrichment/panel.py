@@ -12,7 +12,7 @@ from django.utils import timezone
 from core.channels import Channel, mask_of
 from enrichment.engine.plan import Planner
 from enrichment.lead_record import LeadRecord
-from enrichment.models import ChannelEnrichment, Lookup, RunItem
+from enrichment.models import ChannelEnrichment, Lookup, Run, RunItem
 from enrichment.services.runs import ChannelPlan, Preview, preview_enrichment
 from leads.models import ContactPoint
 
@@ -126,6 +126,7 @@ class RunBox:
     spent: int
     at_most: int
     settled_mask: int
+    stopping: bool = False
 
     @property
     def progress_words(self) -> str:
@@ -163,7 +164,8 @@ def run_box(record: LeadRecord) -> RunBox | None:
     waiting = item.state == RunItem.State.WAITING
     return RunBox(
         item=item,
-        title="Waits for credits" if waiting else f"Enriching {_count(len(pending) or len(rows), 'channel')}",
+        title=_run_title(item, len(pending) or len(rows)),
+        stopping=item.run.state == Run.State.CANCELLED,
         line=_run_line(record, item, pending),
         waiting=waiting,
         done=sum(_answered(record, row) for row in rows),
@@ -172,6 +174,14 @@ def run_box(record: LeadRecord) -> RunBox | None:
         at_most=item.hold.reserved if item.hold else 0,
         settled_mask=mask_of(row.channel for row in rows if row.state != ChannelEnrichment.State.PENDING),
     )
+
+
+def _run_title(item: RunItem, channels: int) -> str:
+    if item.run.state == Run.State.CANCELLED:
+        return "Stopping"
+    if item.state == RunItem.State.WAITING:
+        return "Waits for credits"
+    return f"Enriching {_count(channels, 'channel')}"
 
 
 def action_for(record: LeadRecord) -> Action:
@@ -218,7 +228,7 @@ def outcome_note(record: LeadRecord) -> tuple[str, str] | None:
     if not found and record.lead.missing_mask and asked:
         if all(row.result == Lookup.Result.ERROR for row in heard if row.result != Lookup.Result.SKIPPED):
             return "bad", f"{_count(len(asked), 'provider')} could not answer. Nothing was charged."
-        return "", f"Not found at {_count(len(asked), 'provider')}. Nothing was charged."
+        return "", f"{_not_found(heard)}. Nothing was charged."
     if found and record.lead.missing_mask:
         return "", f"{_listed(found)} found. {_paid(spent)}"
     return None
@@ -293,7 +303,16 @@ def _absence(record: LeadRecord, channel: Channel) -> str:
         return "Nothing usable at the moment"
     if all(row.result == Lookup.Result.ERROR for row in heard):
         return f"{_count(len(heard), 'provider')} could not answer"
-    return f"Not found at {_count(len(heard), 'provider')}"
+    return _not_found(heard)
+
+
+def _not_found(heard: Sequence[Lookup]) -> str:
+    """ "Not found at 4 providers, 1 could not answer": who could not answer did not say no."""
+    silent = {row.provider_id for row in heard if row.result == Lookup.Result.ERROR}
+    unheard = (Lookup.Result.ERROR, Lookup.Result.SKIPPED)
+    answered = {row.provider_id for row in heard if row.result not in unheard}
+    text = f"Not found at {_count(len(answered), 'provider')}"
+    return f"{text}, {len(silent - answered)} could not answer" if silent - answered else text
 
 
 def _asked_steps(row: ChannelEnrichment) -> list[dict]:

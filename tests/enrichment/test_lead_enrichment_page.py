@@ -18,6 +18,7 @@ from tests.factories import ContactPointFactory, LeadFactory
 from tests.factories.enrichment import (
     ChannelEnrichmentFactory,
     LookupFactory,
+    RunFactory,
     RunItemFactory,
     VendorCallFactory,
     plan_of,
@@ -229,6 +230,20 @@ def test_nothing_found_costs_nothing_and_says_so(browse, world):
     assert "Phone: 2 providers asked, none had it." in text
     assert "Work email: 4 providers asked, none had it." in text
     assert "Not found at 4 providers" in text
+
+
+def test_who_could_not_answer_is_not_counted_among_those_that_had_nothing(browse, world):
+    world.script("prospeo", AdapterError("out_of_credit"))
+    world.enrich()
+    text = words(part(browse("rep"), world))
+    assert "Not found at 3 providers, 1 could not answer. Nothing was charged." in text
+
+
+def test_an_enrichment_that_was_stopped_says_so_until_its_last_call_ends(browse, world):
+    run = RunFactory(workspace=world.workspace, state="cancelled")
+    RunItemFactory(run=run, lead=world.lead, running=True)
+    page = part(browse("rep"), world)
+    assert "Stopping" in page and "stop-enrichment" not in page
 
 
 def test_after_misses_asking_everyone_again_is_a_choice_with_a_price(browse, world):
