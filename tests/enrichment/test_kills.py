@@ -51,6 +51,7 @@ def killed_at(step, monkeypatch):
     shared_http_client.cache_clear()
     child = os.fork()
     if child == 0:
+        forget_inherited_connections()
         fuse = Fuse(step)
         execute = connection.execute_wrapper(
             lambda run, sql, params, many, context: fuse.around(run)(sql, params, many, context)
@@ -72,6 +73,19 @@ def killed_at(step, monkeypatch):
             os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
+
+
+def forget_inherited_connections():
+    """In a fork: let go of the parent's sessions without ending them.
+
+    With a browser's event loop running, the parent's connections are another set than the ones a fork
+    finds (it has no loop), so closing them before the fork is not enough.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for inherited in connections.all(initialized_only=True):
+        if inherited.connection is not None:
+            os.dup2(nowhere, inherited.connection.fileno())
+            inherited.connection = None
 
 
 def recover():
