@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.concurrent]
 
 def test_one_credit_and_twenty_who_want_it(workspace, at_once, books):
     grant_credits(workspace=workspace, amount=1, actor=None, key="one")
+    # The period exists: creating it would make them wait in line, and prove nothing.
+    current_period(workspace=workspace)
     results = at_once(
         *[
             lambda n=n: open_hold(workspace=workspace, request=request_for(f"item:{n}", phone=1), actor=None)
@@ -96,7 +98,26 @@ def test_a_charge_and_the_close_of_its_hold_end_in_one_of_two_ways(account, at_o
     assert books(account.workspace) == (expected, 0, 100 - expected)
 
 
-def test_two_admitters_neither_overshoot_nor_skip(account, at_once, books):
+def test_admitters_of_different_work_share_what_there_is_to_the_last_credit(account, at_once, books):
+    workspace = account.workspace
+    set_budget(workspace=workspace, monthly_limit=90, actor=None)
+    current_period(workspace=workspace)
+    for wave in range(6):
+        batches = [[request_for(f"{wave}:{who}:{n}", phone=9) for n in range(12)] for who in range(4)]
+        results = at_once(
+            *[
+                lambda batch=batch: open_holds(workspace=workspace, requests=batch, actor=None)
+                for batch in batches
+            ]
+        )
+        for holds, batch in zip(results, batches, strict=True):
+            assert [hold.purpose for hold in holds] == [request.purpose for request in batch[: len(holds)]]
+        assert sum(len(holds) for holds in results) == 10
+        assert books(workspace) == (10, 90, 0)
+        close_holds(hold_ids=[hold.pk for holds in results for hold in holds])
+
+
+def test_admitters_of_the_same_work_neither_overshoot_nor_skip(account, at_once, books):
     workspace = account.workspace
     set_budget(workspace=workspace, monthly_limit=90, actor=None)
     for wave in range(5):

@@ -161,7 +161,10 @@ TAMPERED = [
     ("UPDATE billing_hold SET captured = reserved + 1", {HOLD, HELD, PERIOD, OVERSPENT}),
     ("UPDATE billing_hold SET state = 'closed'", {"a closed hold has no rest", HELD}),
     ("UPDATE billing_hold SET workspace_id = (SELECT MAX(id) FROM workspaces_workspace)", {HELD, *BORDERS}),
+    ("UPDATE billing_hold SET reserved = reserved + 1", {HOLD, HELD, PERIOD}),
+    ("UPDATE billing_hold SET released = released + 1", {HOLD, HELD, PERIOD}),
     ("UPDATE billing_budgetperiod SET spent = spent + 1", {PERIOD}),
+    ("UPDATE billing_budgetperiod SET reserved = reserved + 1", {PERIOD}),
     ("UPDATE billing_budgetperiod SET monthly_limit = 5, hard_limit = 5", {OVERSPENT}),
     (
         "UPDATE billing_ledgerentry SET amount = 17 WHERE kind = 'capture'",
