@@ -71,7 +71,10 @@ def to_login(request: HttpRequest) -> HttpResponseBase:
     """
     if not request.htmx:
         return redirect_to_login(request.get_full_path())
-    page = request.htmx.current_url_abs_path
+    try:
+        page = request.htmx.current_url_abs_path
+    except ValueError:  # the header is no URL
+        page = None
     response = HttpResponse(status=204)
     response["HX-Redirect"] = reverse("workspaces:login") + (f"?{urlencode({'next': page})}" if page else "")
     return response

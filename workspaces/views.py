@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import auth, messages
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -32,7 +32,7 @@ def login(request: HttpRequest) -> HttpResponse:
     """The sign-in page; afterwards on to ``next`` where it is one of our own pages."""
     target = _safe_next(request)
     if request.user.is_authenticated:
-        return redirect(target)
+        return HttpResponseRedirect(target)
     if request.method != "POST":
         return render(request, "workspaces/login.html", {"form": SignInForm(request), "next": target})
     address = f"address:{request.META.get('REMOTE_ADDR', '')}"
@@ -41,7 +41,7 @@ def login(request: HttpRequest) -> HttpResponse:
     form = SignInForm(request, request.POST)
     if form.is_valid():
         auth.login(request, form.user)
-        return redirect(target)
+        return HttpResponseRedirect(target)
     throttle.count_failure(who=address)
     return render(request, "workspaces/login.html", {"form": form, "next": target}, status=422)
 
@@ -237,7 +237,7 @@ def _back(request: HttpRequest) -> HttpResponse:
     """To ``next`` or the page the request came from, where that is ours; else home."""
     if request.htmx:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-    return redirect(_safe_next(request, request.headers.get("Referer", "")))
+    return HttpResponseRedirect(_safe_next(request, request.headers.get("Referer", "")))
 
 
 def _safe_next(request: HttpRequest, *others: str) -> str:

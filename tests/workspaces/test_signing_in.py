@@ -193,3 +193,23 @@ def test_no_page_of_ours_is_kept_in_a_cache(client, person):
     attempt(client, person.email)
     assert client.get("/password/")["Cache-Control"] == "no-store, private"
     assert client.get("/nowhere/")["Cache-Control"] == "no-store, private"
+
+
+@pytest.mark.parametrize("target", ["abc", "1", "leads", "a\0b"])
+def test_a_next_that_is_no_address_of_ours_is_no_error(client, person, target):
+    response = client.post(LOGIN, {"username": person.email, "password": PASSWORD, "next": target})
+    assert response.status_code == 302
+    assert signed_in(client)
+
+
+@pytest.mark.parametrize("key", ['"abcdefgh\\000"', "abcdefgh" + "é", "x" * 5_000])
+def test_a_made_up_session_key_is_nobody(client, db, key):
+    response = client.get("/leads/", headers={"Cookie": f"sessionid={key}"})
+    assert response.status_code == 302
+    assert response.url.startswith(LOGIN)
+
+
+def test_a_fragment_with_a_broken_address_is_sent_to_sign_in(client, db):
+    response = client.get("/leads/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert response.status_code == 204
+    assert response["HX-Redirect"] == LOGIN
