@@ -13,6 +13,8 @@ from workspaces.models import Workspace
 
 # A search looks at this many words at most; each must begin a word of the lead.
 SEARCH_WORDS = 8
+# PostgreSQL refuses a word of more than 2,046 bytes; folding makes some letters many.
+SEARCH_WORD_LENGTH = 500
 LIVE_STATES = ("waiting", "admitted", "running")
 
 
@@ -89,7 +91,7 @@ class LeadQuerySet(models.QuerySet["Lead"]):
                 contact_points__normalized=normalized,
             )
             return self.filter(pk__in=owners.values("pk"))
-        words = [word for word in fold(text).split() if re.search(r"\w", word)]
+        words = [word[:SEARCH_WORD_LENGTH] for word in fold(text).split() if re.search(r"\w", word)]
         if not words:
             return self.none()
         return self.filter(search_vector=PrefixQuery(words[:SEARCH_WORDS]))
