@@ -28,7 +28,7 @@ def lead_enrichment(request: HttpRequest, lead_id: int) -> HttpResponse:
     """
     record = _record(request, lead_id)
     settled = request.GET.get("settled", "")
-    if not (settled.isascii() and settled.isdigit()):
+    if not (settled.isascii() and settled.isdigit() and len(settled) < 10):
         return _render(request, record)
     over = record.active_item is None
     said = panel.settled_sentences(record, int(settled) & ALL_CHANNELS)
