@@ -20,7 +20,8 @@ class BodyLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Refuse by the header alone: the body of a refused request is never touched."""
         declared = request.META.get("CONTENT_LENGTH") or "0"
-        if not declared.isdigit() or int(declared) > settings.MAX_BODY_BYTES:
+        readable = declared.isascii() and declared.isdigit() and len(declared) < 19
+        if not readable or int(declared) > settings.MAX_BODY_BYTES:
             megabytes = settings.MAX_BODY_BYTES // (1024 * 1024)
             return HttpResponse(
                 f"That upload is larger than {megabytes} MB.",
