@@ -1,12 +1,15 @@
 """What happens around an enrichment: a database that restarts, a stop at a bad moment, clocks and bills gone mad."""
 
+import signal
 import threading
 import time
 from datetime import timedelta
 
 import pytest
+import redis
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from rq import Worker
 
 from enrichment.adapters.base import AdapterError, Reply
 from enrichment.engine import limits, worker
@@ -14,7 +17,10 @@ from enrichment.engine.leases import Lease, claim_items, expire_leases
 from enrichment.engine.load import load_items
 from enrichment.engine.sweep import recover_lost_items
 from enrichment.engine.verify import check_ledgers, find_faults
+from enrichment.jobs import STOP_SIGNAL
+from enrichment.management.commands import run_worker
 from enrichment.management.commands.run_scheduler import Command as Scheduler
+from enrichment.management.commands.run_worker import EnrichmentWorker
 from enrichment.models import Lookup, RunItem, ScheduledTask, VendorCall
 from enrichment.services.providers import CheckResult, block_provider, replace_credentials
 from enrichment.services.runs import stop_enrichment
@@ -139,6 +145,29 @@ def test_a_lease_that_somebody_is_returning_at_this_moment_is_no_fault(world, at
             looked.set()
 
     assert at_once(return_it, look) == [None, []]
+
+
+def test_a_worker_process_outlives_its_redis_and_ends_when_it_is_asked_to(monkeypatch):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, STOP_SIGNAL)}
+    tries = []
+
+    def work(self, **options):
+        tries.append(self)
+        if len(tries) == 1:
+            raise redis.ConnectionError("refused")
+        if len(tries) == 3:
+            self.request_stop(signal.SIGTERM, None)
+        return False
+
+    monkeypatch.setattr(EnrichmentWorker, "work", work)
+    monkeypatch.setattr(Worker, "request_stop", lambda *_: None)
+    monkeypatch.setattr(run_worker, "RESTART_SECONDS", 0.0)
+    try:
+        run_worker.Command().handle()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert len(tries) == 3
 
 
 def test_a_limit_that_is_over_by_our_clock_does_not_use_up_all_tries_at_once(world):
