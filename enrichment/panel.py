@@ -215,7 +215,8 @@ def outcome_note(record: LeadRecord) -> tuple[str, str] | None:
         return None
     heard = [row for row in record.lookups if row.item_id == item.pk]
     asked = {row.provider_id for row in heard if row.result != Lookup.Result.SKIPPED}
-    found = [Channel(row.channel).label for row in heard if row.result == Lookup.Result.FOUND]
+    channels = {row.channel for row in heard if row.result == Lookup.Result.FOUND}
+    found = [channel.label for channel in PANEL_ORDER if channel in channels]
     spent = sum(row.credits for row in heard)
     if item.state == RunItem.State.FAILED:
         return (
