@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -70,9 +71,11 @@ class Chart:
     left: str = f"{LEFT}%"
 
 
-def spend_chart(*, spending: Spending, by: str, monthly_limit: int | None) -> Chart:
-    """The month's days as bars stacked by "channel" or "provider", with the pace of the budget."""
-    series, amounts = _by_provider(spending) if by == "provider" else _by_channel(spending)
+def spend_chart(
+    *, spending: Spending, monthly_limit: int | None, names: Mapping[str, str] | None = None
+) -> Chart:
+    """The month's days as bars, with the pace of the budget: stacked by provider where their names are given."""
+    series, amounts = _by_channel(spending) if names is None else _by_provider(spending, names)
     totals = {day: sum(amounts[day, one.key] for one in series) for day in spending.days}
     pace = monthly_limit / len(spending.days) if monthly_limit else 0
     step = scale_step(max([*totals.values(), pace, 1]))
@@ -128,14 +131,14 @@ def _by_channel(spending: Spending) -> tuple[list[Series], Counter]:
     return series, spending.channels
 
 
-def _by_provider(spending: Spending) -> tuple[list[Series], Counter]:
+def _by_provider(spending: Spending, names: Mapping[str, str]) -> tuple[list[Series], Counter]:
     """The six dearest providers of the month, the rest together."""
     totals: Counter = Counter()
     for (_, provider), amount in spending.providers.items():
         totals[provider] += amount
     largest = [provider for provider, _ in totals.most_common(len(PROVIDER_FILLS))]
     series = [
-        Series(provider, spending.names.get(provider) or title_of(provider), fill)
+        Series(provider, names.get(provider) or title_of(provider), fill)
         for provider, fill in zip(largest, PROVIDER_FILLS, strict=False)
     ]
     amounts: Counter = Counter()

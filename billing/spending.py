@@ -15,7 +15,7 @@ from workspaces.models import Workspace
 # A refunded charge is no spending: neither on its day nor in a sum.
 SPENT = """
     SELECT (charge.created_at AT TIME ZONE %(zone)s)::date AS day, charge.channel, charge.provider,
-           MAX(hold.provider_names ->> charge.provider), SUM(charge.amount), COUNT(*)
+           SUM(charge.amount), COUNT(*)
       FROM billing_hold hold
       JOIN billing_ledgerentry charge ON charge.hold_id = hold.id AND charge.kind = 'capture'
       LEFT JOIN billing_ledgerentry refund ON refund.refunds_id = charge.id
@@ -33,7 +33,6 @@ class Spending:
     values: int = 0
     channels: Counter = field(default_factory=Counter)
     providers: Counter = field(default_factory=Counter)
-    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -60,14 +59,12 @@ def spending_in(*, workspace: Workspace, period: BudgetPeriod, today: date) -> S
         return spending
     with connection.cursor() as cursor:
         cursor.execute(SPENT, {"zone": zone.key, "period": period.pk})
-        for day, channel, provider, name, amount, values in cursor.fetchall():
+        for day, channel, provider, amount, values in cursor.fetchall():
             # Charged after midnight for a hold of the evening before: still this month's.
             shown = min(max(day, days[0]), days[-1])
             spending.channels[shown, channel] += int(amount)
             spending.providers[shown, provider] += int(amount)
             spending.values += values
-            if name:
-                spending.names[provider] = name
     return spending
 
 

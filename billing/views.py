@@ -47,7 +47,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         "spending": spending,
         "average": spending.total / spending.values if spending.values else None,
         "by": by,
-        "chart": spend_chart(spending=spending, by=by, monthly_limit=period.monthly_limit),
+        "chart": spend_chart(
+            spending=spending,
+            monthly_limit=period.monthly_limit,
+            names=known_providers(workspace) if by == "provider" else None,
+        ),
         "lines": rate_lines(workspace=workspace, defaults=services.DEFAULT_RATES, spending=spending),
         "rows": ledger_page(workspace=workspace, size=NEWEST).rows,
         "grant_form": GrantForm(),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.exceptions import HoldClosed, KeyConflict, LedgerFault, UnknownPrice
 from billing.models import BudgetPeriod, CreditAccount, Hold, LedgerEntry
-from billing.services.accounts import ensure_account
+from billing.services.accounts import open_account
 from billing.services.budgets import current_period
 from billing.services.moves import (
     Move,
@@ -94,9 +94,9 @@ def _open(
 ) -> tuple[list[Hold], Room]:
     known = _holds_for(workspace, requests)
     period = current_period(workspace=workspace)
-    ensure_account(workspace.pk)
     # A first look without locks, so that a full queue before an empty account writes nothing.
-    room = room_of(CreditAccount.objects.get(workspace=workspace), period)
+    account = CreditAccount.objects.filter(workspace=workspace).first() or open_account(workspace)
+    room = room_of(account, period)
     prefix = requests[: room.fits(_cost(request, known) for request in requests)]
     new = {request.purpose: request for request in prefix if request.purpose not in known}
     if not new:

@@ -230,7 +230,7 @@ def test_one_batch_may_span_workspaces(hold, other_workspace, books):
 def test_one_round_of_statements_whatever_the_size(account, django_assert_num_queries):
     requests = [request_for(f"item:{n}", phone=1) for n in range(50)]
     open_holds(workspace=account.workspace, requests=requests[:1], actor=None)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         holds = open_holds(workspace=account.workspace, requests=requests, actor=None)
     with django_assert_num_queries(7):
         capture_holds(captures=[Capture(hold.pk, "phone", "hunter") for hold in holds])
