@@ -34,29 +34,30 @@ STATUS_WORDS = {
 }
 RUNNING_STATES = {"admitted", "running"}
 
-# (group, [(URL name, words, icon, for admins only)]): the sidebar, in order.
+EVERYONE, REPS, ADMINS = "viewer", "rep", "admin"
+# (group, [(URL name, words, icon, for whom at least)]): the sidebar, in order.
 NAVIGATION = [
     (
         "",
         [
-            ("leads:lead_list", "Leads", "users", False),
-            ("audiences:audience_list", "Audiences", "target", False),
-            ("leads:lead_import", "Import", "upload", False),
+            ("leads:lead_list", "Leads", "users", EVERYONE),
+            ("audiences:audience_list", "Audiences", "target", EVERYONE),
+            ("leads:lead_import", "Import", "upload", REPS),
         ],
     ),
     (
         "Enrichment",
         [
-            ("enrichment:waterfall", "Waterfalls", "workflow", False),
-            ("enrichment:provider_list", "Providers", "plug", True),
+            ("enrichment:waterfall", "Waterfalls", "workflow", EVERYONE),
+            ("enrichment:provider_list", "Providers", "plug", ADMINS),
         ],
     ),
     (
         "Workspace",
         [
-            ("billing:overview", "Billing", "credit-card", True),
-            ("workspaces:member_list", "Members", "user-cog", True),
-            ("workspaces:audit_log", "Audit log", "scroll-text", True),
+            ("billing:overview", "Billing", "credit-card", ADMINS),
+            ("workspaces:member_list", "Members", "user-cog", ADMINS),
+            ("workspaces:audit_log", "Audit log", "scroll-text", ADMINS),
         ],
     ),
 ]
@@ -386,14 +387,17 @@ def query(context: Context, path: str = "", **changes: object) -> str:
 def navigation(context: Context) -> dict[str, Any]:
     """The sidebar's links: those the viewer's role may use, with the current page marked."""
     membership, path = context.get("membership"), context["request"].path
-    is_admin = membership is not None and membership.is_admin
+    allowed = {EVERYONE}
+    if membership is not None:
+        # A rep and an admin may use what the weaker roles may.
+        allowed |= {"rep": {REPS}, "admin": {REPS, ADMINS}}.get(membership.role, set())
     groups = [
         (
             title,
             [
                 {"url": reverse(name), "words": words, "icon": icon_name}
-                for name, words, icon_name, admins_only in links
-                if is_admin or not admins_only
+                for name, words, icon_name, least in links
+                if least in allowed
             ],
         )
         for title, links in NAVIGATION

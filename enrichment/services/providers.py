@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -119,8 +120,13 @@ def update_provider(
     timeout_seconds: int | None = None,
     recheck_days: int | None = None,
 ) -> Provider:
-    """Change a provider's settings; what is None stays. A new address makes the last test worthless."""
+    """Change a provider's settings; what is None stays.
+
+    A new address makes the last test worthless. On another host the stored key is dropped and the
+    provider switched off: a key is sent only where it was entered for.
+    """
     locked = _locked(provider)
+    host_before = _host(locked)
     wanted = {
         "name": name,
         "base_url": base_url,
@@ -139,6 +145,9 @@ def update_provider(
     if "base_url" in changed:
         changed |= {"last_tested_at": None, "last_test_ok": None, "last_test_message": ""}
         locked.last_tested_at, locked.last_test_ok, locked.last_test_message = None, None, ""
+    if _host(locked) != host_before:
+        locked.credentials, locked.enabled = {}, False
+        changed |= {"credentials": None, "enabled": None}
     locked.save(update_fields=list(changed))
     _audit(locked, user, "provider.changed", fields=sorted(set(changed) & set(wanted)))
     return locked
@@ -225,6 +234,13 @@ def _adapter(*, vendor: str, credentials: Mapping[str, str], base_url: str, time
         http=shared_http_client(),
         timeout=timeout,
     )
+
+
+def _host(provider: Provider) -> tuple[str, str]:
+    """Scheme and host (with its port) that the provider's calls go to."""
+    adapter = ADAPTERS.get(provider.vendor)
+    parts = urlsplit(provider.base_url or (adapter.default_base_url if adapter else ""))
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _locked(provider: Provider) -> Provider:

@@ -80,8 +80,12 @@ def provider_detail(request: HttpRequest, provider_id: int) -> HttpResponse:
     form = ProviderSettingsForm(request.POST)
     if not form.is_valid():
         return _detail(request, provider, settings_form=form, status=422)
-    services.update_provider(provider=provider, user=request.user, **form.cleaned_data)
-    messages.success(request, "Saved.")
+    had_key = bool(provider.key_hint)
+    changed = services.update_provider(provider=provider, user=request.user, **form.cleaned_data)
+    if had_key and not changed.key_hint:
+        messages.warning(request, "Saved. The key was entered for another host: enter it again to go on.")
+    else:
+        messages.success(request, "Saved.")
     return _to_detail(request, provider)
 
 

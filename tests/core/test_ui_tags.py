@@ -136,8 +136,9 @@ def test_query_keeps_hostile_values_inside_the_attribute():
 
 
 def test_the_sidebar_shows_what_the_role_may_use_and_marks_the_current_page():
-    for is_admin, shown in ((True, True), (False, False)):
-        html = rendered("{% navigation %}", "/leads/7/", membership=SimpleNamespace(is_admin=is_admin))
-        assert ("Providers" in html) is shown
+    seen = {"admin": (True, True), "rep": (False, True), "viewer": (False, False)}
+    for role, (providers, imports) in seen.items():
+        html = rendered("{% navigation %}", "/leads/7/", membership=SimpleNamespace(role=role))
+        assert ("Providers" in html, "Import" in html) == (providers, imports)
         assert html.count('aria-current="page"') == 1
         assert 'href="/leads/" data-go="l" aria-current="page"' in html

@@ -357,3 +357,19 @@ def test_the_pages_cost_few_queries(client_for, workspace, django_assert_max_num
     with django_assert_max_num_queries(10):
         client.get(url("provider_detail", provider))
     assert VendorCall.objects.count() == 6
+
+
+def test_a_key_is_not_sent_to_another_host_than_it_was_entered_for(client_for, workspace):
+    provider = ProviderFactory(
+        workspace=workspace, base_url="http://127.0.0.1:9/v2", enabled=True, credentials={"api_key": KEY}
+    )
+    url = reverse("enrichment:provider_detail", args=[provider.pk])
+    settings = {"name": provider.name, "timeout_seconds": 15, "recheck_days": 30}
+    same = client_for("admin").post(url, {**settings, "base_url": "http://127.0.0.1:9/v3"}, follow=True)
+    assert same.status_code == 200
+    provider.refresh_from_db()
+    assert (provider.credentials, provider.enabled) == ({"api_key": KEY}, True)
+    other = client_for("admin").post(url, {**settings, "base_url": "http://127.0.0.1:10/v2"}, follow=True)
+    assert "enter it again" in other.content.decode()
+    provider.refresh_from_db()
+    assert (provider.credentials, provider.enabled) == ({}, False)

@@ -112,8 +112,10 @@ def hostile_cursors():
     yield signing.dumps(["icp", 1, 1, 0, 1], salt="another")
 
 
-@pytest.mark.parametrize("cursor", list(hostile_cursors()), ids=lambda cursor: f"{cursor[:12]!r}")
-def test_a_cursor_that_was_not_given_out_shows_the_first_page(client_for, workspace, leads, cursor):
+# By number: a signed cursor holds the time, and both test processes must name the tests alike.
+@pytest.mark.parametrize("number", range(len(list(hostile_cursors()))))
+def test_a_cursor_that_was_not_given_out_shows_the_first_page(client_for, workspace, leads, number):
+    cursor = list(hostile_cursors())[number]
     client = client_for("rep")
     first, other = client.get("/leads/", {}), client.get("/leads/", {"cursor": cursor})
     assert other.status_code == 200
