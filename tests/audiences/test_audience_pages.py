@@ -275,7 +275,7 @@ class TestOneLeadsAudiences:
         for _ in range(5):
             AudienceFactory(workspace=workspace, leads=[lead])
         client = client_for("rep")
-        with django_assert_num_queries(3 + 2):  # session, user, memberships; then ours
+        with django_assert_num_queries(2 + 2):  # user, memberships (the session is cached); then ours
             client.get(f"/leads/{lead.pk}/audiences/")
 
     def test_joining_and_leaving_answer_with_the_section_and_tell_the_page(
