@@ -253,6 +253,9 @@ def _audience(request: HttpRequest, audience_id: int) -> Audience:
 
 
 def _lead(request: HttpRequest, lead_id: int) -> Lead:
+    shown = getattr(request, "lead", None)  # the panel this is a part of has read it already
+    if shown is not None and shown.pk == lead_id:
+        return shown
     return get_object_or_404(Lead.objects.in_workspace(request.workspace), pk=lead_id)
 
 

@@ -15,6 +15,7 @@ from enrichment.lead_record import LeadRecord
 from enrichment.models import ChannelEnrichment, Lookup, Run, RunItem
 from enrichment.services.runs import ChannelPlan, Preview, preview_enrichment
 from leads.models import ContactPoint
+from leads.services import is_suppressed
 
 # The panel's own order: what reaches a person first, then the rest.
 PANEL_ORDER = (Channel.WORK_EMAIL, Channel.PHONE, Channel.LINKEDIN_URL, Channel.PERSONAL_EMAIL)
@@ -191,6 +192,7 @@ def action_for(record: LeadRecord) -> Action:
         "points": record.points,
         "lookups": record.lookups,
         "planner": Planner.of(record.lead.workspace),
+        "suppressed": bool(record.lead.missing_mask and is_suppressed([record.lead])),
     }
     preview = preview_enrichment(**known)
     again = preview_enrichment(**known, ask_again=True) if preview.blocked == "asked_recently" else None

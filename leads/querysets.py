@@ -4,7 +4,7 @@ import re
 
 from django.contrib.postgres.search import SearchQuery
 from django.db import models
-from django.db.models import Count, F, IntegerField, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, Subquery
 
 from core.channels import ALL_CHANNELS, Channel
 from leads.normalize import InvalidValue, normalize_email, normalize_linkedin, normalize_phone
@@ -119,6 +119,13 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         if lead_import is not None:
             rows = rows.filter(last_import=lead_import)
         return rows
+
+    def with_suppressions(self) -> "LeadQuerySet":
+        """With ``any_suppressions``: whether the lead's workspace suppresses anybody at all."""
+        suppressions = self.model._meta.apps.get_model("leads", "Suppression").objects
+        return self.annotate(
+            any_suppressions=Exists(suppressions.filter(workspace_id=OuterRef("workspace_id")))
+        )
 
     def with_live_state(self) -> "LeadQuerySet":
         """Adds ``live_state``: the state of the enrichment under way, or None."""

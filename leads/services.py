@@ -321,7 +321,9 @@ def is_suppressed(leads: Sequence[Lead]) -> set[int]:
     """The ids of those leads that must not be looked up, by any address, domain or name they have."""
     by_workspace: dict[int, list[Lead]] = defaultdict(list)
     for lead in leads:
-        by_workspace[lead.workspace_id].append(lead)
+        # A lead that was read ``with_suppressions`` knows already whether there is anything to compare with.
+        if getattr(lead, "any_suppressions", True):
+            by_workspace[lead.workspace_id].append(lead)
     found: set[int] = set()
     for workspace_id, group in by_workspace.items():
         if not Suppression.objects.filter(workspace_id=workspace_id).exists():

@@ -39,7 +39,8 @@ def lead_list(request: HttpRequest) -> HttpResponse:
 def lead_panel(request: HttpRequest, lead_id: int) -> HttpResponse:
     """One lead beside the list it was opened from; opened by its address, the list comes along."""
     # The parts of the panel that other apps render find the lead here.
-    lead = request.lead = _lead_or_404(request, lead_id)
+    leads = Lead.objects.in_workspace(request.workspace).with_live_state().with_suppressions()
+    lead = request.lead = get_object_or_404(leads, pk=lead_id)
     form = LeadListForm(request.GET, workspace=request.workspace)
     rows = _matching(request.workspace, form)
     if form.is_narrowed and len(rows.order_by().values("pk")[: FEW + 1]) <= FEW:

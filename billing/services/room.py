@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Exists, F, OuterRef, Subquery
 from django.utils import timezone
 
 from billing.exceptions import AccountFrozen, InsufficientCredits, OverBudget
-from billing.models import BudgetPeriod, CreditAccount
-from billing.services.budgets import budget_of, find_period
+from billing.models import Budget, BudgetPeriod, CreditAccount
+from billing.services.budgets import budget_of
 from core.exceptions import DomainError
 from workspaces.models import Workspace
 
@@ -51,11 +52,24 @@ class Room:
 
 def room_for_holds(*, workspace: Workspace, now: datetime | None = None) -> Room:
     """What new work may reserve at this moment. Reads only: a period that is due is not created."""
-    account = CreditAccount.objects.filter(workspace=workspace).first() or CreditAccount()
-    period = find_period(workspace_id=workspace.pk, now=now or timezone.now())
-    if period is None:
-        period = BudgetPeriod(hard_limit=budget_of(workspace).monthly_limit)
-    return room_of(account, period)
+    now = now or timezone.now()
+    periods = BudgetPeriod.objects.filter(
+        workspace_id=OuterRef("workspace_id"), starts_at__lte=now, ends_at__gt=now
+    )
+    accounts = CreditAccount.objects.filter(workspace=workspace).annotate(
+        has_period=Exists(periods),
+        budget_limit=Subquery(
+            Budget.objects.filter(workspace_id=OuterRef("workspace_id")).values("monthly_limit")[:1]
+        ),
+        period_limit=Subquery(periods.values("hard_limit")[:1]),
+        period_used=Subquery(periods.values(used=F("reserved") + F("spent"))[:1]),
+    )
+    account = accounts.first()
+    if account is None:
+        return room_of(CreditAccount(), BudgetPeriod(hard_limit=budget_of(workspace).monthly_limit))
+    if not account.has_period:
+        return room_of(account, BudgetPeriod(hard_limit=account.budget_limit))
+    return room_of(account, BudgetPeriod(hard_limit=account.period_limit, reserved=account.period_used))
 
 
 def room_of(account: CreditAccount, period: BudgetPeriod) -> Room:

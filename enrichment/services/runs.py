@@ -55,11 +55,12 @@ def preview_enrichment(
     points: list[ContactPoint] | None = None,
     lookups: list[Lookup] | None = None,
     planner: Planner | None = None,
+    suppressed: bool | None = None,
 ) -> Preview:
     """What enriching ``lead`` now would ask and could cost; writes nothing.
 
-    ``points`` are the lead's contact points in every state, ``lookups`` what providers said of it and
-    ``planner`` its workspace's, where the caller has them already.
+    ``points`` are the lead's contact points in every state, ``lookups`` what providers said of it,
+    ``planner`` its workspace's and ``suppressed`` whether it is, where the caller has them already.
     """
     missing = lead.missing_list
     if not missing:
@@ -73,7 +74,7 @@ def preview_enrichment(
     }
     worst_case = billing.worst_case(prices)
     asked_recently = any(step.skip_code == RECENT_MISS for steps in orders.values() for step in steps)
-    if lead_services.is_suppressed([lead]):
+    if bool(lead_services.is_suppressed([lead])) if suppressed is None else suppressed:
         return Preview(missing, channels, worst_case, "suppressed")
     if not prices:
         blocked = "asked_recently" if asked_recently else "no_provider"

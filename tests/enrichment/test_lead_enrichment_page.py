@@ -465,3 +465,16 @@ def test_the_parts_cost_few_queries(browse, world, django_assert_max_num_queries
         ContactPointFactory(lead=world.lead, channel=channel)
     with django_assert_max_num_queries(signed_in + 4):
         part(client, world)
+
+
+def test_the_whole_panel_costs_twelve_queries(browse, world, django_assert_max_num_queries):
+    client = browse("rep")
+    panel = reverse("leads:lead_panel", args=[world.lead.pk])
+    client.get(panel)
+    with django_assert_max_num_queries(12):
+        fresh = client.get(panel, headers={"HX-Request": "true"})
+    world.enrich()
+    with django_assert_max_num_queries(12):
+        asked = client.get(panel, headers={"HX-Request": "true"})
+    assert "Enrich profile" in fresh.content.decode()
+    assert "Ask everyone again" in asked.content.decode()
