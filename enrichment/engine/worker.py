@@ -37,6 +37,8 @@ CAPACITY = 100
 MAX_SECONDS = 600
 CLAIM_EVERY = 0.25
 HEARTBEAT_EVERY = 1.5
+GATHER_FROM = 12
+GATHER_SECONDS = 0.01
 # A database that restarts is waited for, but not beyond the leases.
 OUTAGE_SECONDS = 15.0
 OUTAGE_PAUSE = 0.25
@@ -218,7 +220,11 @@ class Worker:
         if not self.flights:
             threading.Event().wait(limit)
             return []
-        return list(wait(self.flights, timeout=limit, return_when=FIRST_COMPLETED).done)
+        done = wait(self.flights, timeout=limit, return_when=FIRST_COMPLETED).done
+        if done and len(self.flights) >= GATHER_FROM:
+            # Under load a moment's patience turns many small transactions into few.
+            done = wait(self.flights, timeout=GATHER_SECONDS).done
+        return list(done)
 
     def _take_in(self, done: list[Future]) -> None:
         """Turn finished calls into findings; calls of items we lost are recorded as too late."""
