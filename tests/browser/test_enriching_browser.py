@@ -55,6 +55,22 @@ def test_polling_stops_with_the_run(panel, world):
     assert asked == []
 
 
+def test_with_the_panel_closed_the_row_still_follows_its_run_and_then_rests(panel, world):
+    world.script("hunter", [value("work_email")])
+    world.script("peopledatalabs", [value("phone")])
+    enrich_button(panel).click()
+    row = panel.locator(f"#lead-{world.lead.pk}")
+    row.get_by_text("Running").first.wait_for()
+    panel.keyboard.press("Escape")
+    panel.locator("#run-box").wait_for(state="detached")
+    world.work()
+    row.get_by_text("Full").first.wait_for()
+    asked = []
+    panel.on("request", lambda request: asked.append(request.url))
+    panel.wait_for_timeout(4000)
+    assert asked == []
+
+
 def test_a_double_click_is_one_enrichment(panel, world):
     enrich_button(panel).dblclick()
     panel.get_by_text("Enriching 2 channels").wait_for()
