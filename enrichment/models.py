@@ -376,8 +376,6 @@ class ScheduledTask(models.Model):
 
     name = models.CharField(max_length=60, primary_key=True)
     ran_at = models.DateTimeField(null=True, blank=True)
-    # What the last pass found wrong, if anything: verify_ledger's rows stop new spending.
-    problem = models.TextField(blank=True)
 
     def __str__(self) -> str:
         return self.name

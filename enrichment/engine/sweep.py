@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 CRASHED = "It crashed the worker five times."
 
 TAKE_TURN = """
-INSERT INTO enrichment_scheduledtask (name, ran_at, problem) VALUES (%s, clock_timestamp(), '')
+INSERT INTO enrichment_scheduledtask (name, ran_at) VALUES (%s, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET ran_at = clock_timestamp()
  WHERE enrichment_scheduledtask.ran_at IS NULL
     OR enrichment_scheduledtask.ran_at <= clock_timestamp() - make_interval(secs => %s)

@@ -25,7 +25,6 @@ class Migration(migrations.Migration):
             fields=[
                 ('name', models.CharField(max_length=60, primary_key=True, serialize=False)),
                 ('ran_at', models.DateTimeField(blank=True, null=True)),
-                ('problem', models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
